@@ -1,0 +1,27 @@
+# Everything here comes from the system's packages (tools/setup installs them); nothing is fetched while configuring.
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(dnnl REQUIRED)
+if(NOT TARGET dnnl)
+  add_library(dnnl ALIAS DNNL::dnnl)
+endif()
+
+# zstd and SentencePiece ship no CMake package on Debian.
+function(longhaul_find_library target library header)
+  find_library(${target}_LIBRARY ${library} REQUIRED)
+  find_path(${target}_INCLUDE ${header} REQUIRED)
+  add_library(${target} UNKNOWN IMPORTED)
+  set_target_properties(${target} PROPERTIES IMPORTED_LOCATION ${${target}_LIBRARY}
+                        INTERFACE_INCLUDE_DIRECTORIES ${${target}_INCLUDE})
+endfunction()
+longhaul_find_library(zstd zstd zstd.h)
+longhaul_find_library(sentencepiece sentencepiece sentencepiece_processor.h)
+longhaul_find_library(sentencepiece_train sentencepiece_train sentencepiece_trainer.h)
