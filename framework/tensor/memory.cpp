@@ -1,0 +1,174 @@
+#include "framework/tensor/memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "framework/base/error.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define LONGHAUL_POISON(p, n) __asan_poison_memory_region(p, n)
+#define LONGHAUL_UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
+#else
+#define LONGHAUL_POISON(p, n) (void)0
+#define LONGHAUL_UNPOISON(p, n) (void)0
+#endif
+
+namespace longhaul {
+namespace {
+
+thread_local MemoryFamily current_family = MemoryFamily::kActivations;
+thread_local DeviceMemory* current_meta = nullptr;
+
+int64_t round_up(int64_t bytes) {
+  return (std::max<int64_t>(bytes, 1) + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
+}
+
+}  // namespace
+
+std::string_view name_of(MemoryFamily family) {
+  constexpr std::string_view kNames[] = {"parameters", "gradients", "optimizer", "activations", "workspace", "state"};
+  return kNames[static_cast<int>(family)];
+}
+
+MemoryScope::MemoryScope(MemoryFamily family) : previous_(current_family) { current_family = family; }
+MemoryScope::~MemoryScope() { current_family = previous_; }
+MemoryFamily MemoryScope::current() { return current_family; }
+
+int64_t Arena::take(int64_t bytes) {
+  const auto found = free_by_size_.lower_bound({bytes, 0});
+  if (found != free_by_size_.end()) {
+    const auto [size, offset] = *found;
+    free_by_size_.erase(found);
+    free_by_offset_.erase(offset);
+    if (size > bytes) insert_free(offset + bytes, size - bytes);
+    return offset;
+  }
+  // Nothing fits: grow at the top, starting inside a free block that touches it.
+  int64_t offset = top_;
+  if (!free_by_offset_.empty()) {
+    const auto last = std::prev(free_by_offset_.end());
+    if (last->first + last->second == top_) {
+      offset = last->first;
+      free_by_size_.erase({last->second, last->first});
+      free_by_offset_.erase(last);
+    }
+  }
+  top_ = offset + bytes;
+  ++growths_;
+  return offset;
+}
+
+void Arena::insert_free(int64_t offset, int64_t bytes) {
+  free_by_offset_.emplace(offset, bytes);
+  free_by_size_.emplace(bytes, offset);
+}
+
+void Arena::give(int64_t offset, int64_t bytes) {
+  const auto after = free_by_offset_.lower_bound(offset);
+  const bool joins_after = after != free_by_offset_.end() && offset + bytes == after->first;
+  if (after != free_by_offset_.begin()) {
+    const auto before = std::prev(after);
+    if (before->first + before->second == offset) {
+      offset = before->first;
+      bytes += before->second;
+      free_by_size_.erase({before->second, before->first});
+      free_by_offset_.erase(before);
+    }
+  }
+  if (joins_after) {
+    bytes += after->second;
+    free_by_size_.erase({after->second, after->first});
+    free_by_offset_.erase(after);
+  }
+  insert_free(offset, bytes);
+}
+
+DeviceMemory::DeviceMemory(bool backed) : backed_(backed) {
+  if (!backed_) return;
+  // Address space only: pages become real when first written. Smaller ranges are tried where a limit forbids a large one.
+  for (range_ = int64_t{1} << 42; range_ >= int64_t{1} << 28; range_ /= 2) {
+    void* base = mmap(nullptr, static_cast<size_t>(range_), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base != MAP_FAILED) {
+      base_ = static_cast<char*>(base);
+      LONGHAUL_POISON(base_, 0);
+      return;
+    }
+  }
+  fail("[memory] the system refuses {} bytes of address space\n  hint: raise the limit on virtual memory (ulimit -v)", range_ * 2);
+}
+
+DeviceMemory::~DeviceMemory() {
+  if (base_) munmap(base_, static_cast<size_t>(range_));
+}
+
+DeviceMemory::Block DeviceMemory::allocate(int64_t requested) {
+  const std::lock_guard lock(mutex_);
+  if (fail_in_ > 0 && --fail_in_ == 0) fail("[memory] allocation of {} bytes failed (injected)", requested);
+  Block block;
+  block.bytes = round_up(requested);
+  block.family = current_family;
+  block.offset = arena_.take(block.bytes);
+  if (backed_) {
+    if (arena_.reserved() > range_) {
+      arena_.give(block.offset, block.bytes);
+      fail("[memory] no room for a tensor of {} bytes: {} bytes are live in an address range of {}\n"
+           "  hint: `longhaul plan` shows what needs the memory", requested, report_.total_live, range_);
+    }
+    block.data = base_ + block.offset;
+    LONGHAUL_UNPOISON(block.data, block.bytes);
+  }
+  const int family = static_cast<int>(block.family);
+  report_.live[family] += block.bytes;
+  report_.total_live += block.bytes;
+  report_.peak[family] = std::max(report_.peak[family], report_.live[family]);
+  if (report_.total_live > report_.total_peak) {
+    report_.total_peak = report_.total_live;
+    report_.at_peak = report_.live;
+  }
+  return block;
+}
+
+void DeviceMemory::release(const Block& block) {
+  const std::lock_guard lock(mutex_);
+  if (backed_) LONGHAUL_POISON(block.data, block.bytes);
+  arena_.give(block.offset, block.bytes);
+  report_.live[static_cast<int>(block.family)] -= block.bytes;
+  report_.total_live -= block.bytes;
+}
+
+MemoryReport DeviceMemory::report() const {
+  const std::lock_guard lock(mutex_);
+  MemoryReport out = report_;
+  out.reserved = arena_.reserved();
+  out.system_requests = arena_.growths();
+  return out;
+}
+
+void DeviceMemory::reset_peak() {
+  const std::lock_guard lock(mutex_);
+  report_.peak = report_.live;
+  report_.at_peak = report_.live;
+  report_.total_peak = report_.total_live;
+}
+
+void DeviceMemory::fail_at(int64_t n) {
+  const std::lock_guard lock(mutex_);
+  fail_in_ = n;
+}
+
+DeviceMemory& device_memory(Device device) {
+  // Never destroyed: tensors held by other static objects may outlive any order of destruction.
+  static DeviceMemory* host = new DeviceMemory(true);
+  static DeviceMemory* meta = new DeviceMemory(false);
+  if (device.is_meta()) return current_meta ? *current_meta : *meta;
+  check(device.is_host(), "[memory] device {} is not loaded", name_of(device));
+  return *host;
+}
+
+MetaMemoryScope::MetaMemoryScope() : previous_(current_meta) { current_meta = &memory_; }
+MetaMemoryScope::~MetaMemoryScope() { current_meta = previous_; }
+
+}  // namespace longhaul
