@@ -234,6 +234,7 @@ void FieldVisitor::choice_field(std::string_view name, std::vector<std::string> 
   field.help = help;
   field.kind = FieldKind::kChoice;
   field.resume = traits.resume;
+  field.discriminates = traits.discriminates;
   field.default_text = traits.default_text;
   field.expected = fmt::format("one of {}", fmt::join(names, ", "));
   field.choices = names;

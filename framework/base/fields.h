@@ -40,6 +40,7 @@ enum class FieldKind { kBoolean, kInteger, kNumber, kText, kChoice, kBytes, kCou
 struct FieldTraits {
   Resume resume = Resume::kInherit;
   std::string_view default_text = "";  // what help says about the default when a number would mislead: "dim / heads"
+  bool discriminates = false;  // other keys of the section depend on this one; while it is wrong they go unchecked
 };
 
 struct IntegerTraits {
@@ -87,6 +88,7 @@ struct Field {
   FieldKind kind = FieldKind::kText;
   Resume resume = Resume::kInherit;
   bool path = false;
+  bool discriminates = false;
   std::string expected;              // "a whole number of tokens, 1 or more"
   std::string_view default_text;     // empty: say get() of a fresh object
   std::vector<std::string> choices;  // kChoice

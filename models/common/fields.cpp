@@ -1,0 +1,89 @@
+#include "models/common/fields.h"
+
+#include <fmt/format.h>
+
+namespace longhaul::models {
+
+void body_fields(FieldVisitor& v, BodyOptions& o) {
+  v.choice(
+      "form", o.form,
+      {{"auto", Form::kAuto},
+       {"decoder", Form::kDecoder},
+       {"encoder", Form::kEncoder},
+       {"encoder_decoder", Form::kEncoderDecoder}},
+      {},
+      "auto takes it from data.objective: causal gives decoder, seq2seq and the like encoder_decoder, others encoder");
+  v.integer("dim", o.dim, {.min = 1}, "width of the model");
+  v.integer("layers", o.layers, {.min = 1, .max = 10000}, "layers of the body (encoder_decoder: of each side)");
+  v.integer("heads", o.heads, {.min = 1, .max = 65536}, "attention heads");
+  v.integer("kv_heads", o.kv_heads, {.min = 0, .max = 65536, .default_text = "heads"},
+            "key and value heads, a divisor of heads (grouped heads); 0 = heads");
+  v.integer("head_dim", o.head_dim, {.min = 0, .default_text = "dim / heads"}, "width of a head; 0 = dim / heads");
+  v.integer("feedforward", o.feedforward, {.min = 0, .default_text = "4 dim"},
+            "width of the feed-forward layer; 0 = 4 dim");
+  v.choice("activation", o.activation,
+           {{"gelu", Activation::kGelu}, {"relu", Activation::kRelu}, {"swiglu", Activation::kSwiglu}}, {},
+           "of the feed-forward layer; swiglu has a third weight of the same size");
+  v.choice("norm", o.norm, {{"pre", NormPlacement::kPre}, {"post", NormPlacement::kPost}}, {},
+           "normalise before each sub-layer, or after the residual sum");
+  v.choice("norm_kind", o.norm_kind, {{"layer", NormKind::kLayer}, {"rms", NormKind::kRms}}, {},
+           "layer: mean and variance; rms: root mean square only");
+  v.number("norm_eps", o.norm_eps, {.min = 0, .max = 1, .above_min = true}, "added to the variance");
+  v.choice("positions", o.positions,
+           {{"learned", Positions::kLearned},
+            {"sinusoidal", Positions::kSinusoidal},
+            {"rotary", Positions::kRotary},
+            {"axial", Positions::kAxial},
+            {"none", Positions::kNone}},
+           {}, "how a token knows where it stands; axial needs axial_shape");
+  v.number("rotary_base", o.rotary_base, {.min = 1, .above_min = true}, "base of the rotary frequencies");
+  v.list("axial_shape", o.axial_shape, {.min = 1}, {.max_size = 2},
+         "rows and columns whose product is max_positions, e.g. [64, 64]");
+  v.integer("max_positions", o.max_positions, {.min = 0, .unit = "tokens", .default_text = "data.sequence_length"},
+            "longest sequence a position table serves; 0 = data.sequence_length");
+  v.boolean("tied_embeddings", o.tied_embeddings, {}, "the output projection is the token embedding");
+  v.boolean("bias", o.bias, {}, "biases of linear layers and norms");
+  v.number("dropout", o.dropout, {.min = 0, .max = 1, .below_max = true}, "after attention and feed-forward");
+  v.number("attention_dropout", o.attention_dropout, {.min = 0, .max = 1, .below_max = true}, "on attention weights");
+  v.number("embedding_dropout", o.embedding_dropout, {.min = 0, .max = 1, .below_max = true},
+           "on the sum of token and position embedding");
+  v.number("init_std", o.init_std, {.min = 0, .above_min = true}, "standard deviation of normal initial weights");
+}
+
+void resolve_body(BodyOptions& o, const ModelContext& context) {
+  if (o.form == Form::kAuto) o.form = context.form;
+  if (o.kv_heads == 0) o.kv_heads = o.heads;
+  if (o.head_dim == 0 && o.dim % o.heads == 0) o.head_dim = o.dim / o.heads;
+  if (o.feedforward == 0) o.feedforward = 4 * o.dim;
+  if (o.max_positions == 0) o.max_positions = context.sequence_length;
+}
+
+void check_body(const BodyOptions& o, const ModelContext& context, const Complain& complain) {
+  if (o.head_dim == 0) {
+    complain("heads", fmt::format("does not divide model.dim = {}; choose a divisor or set model.head_dim", o.dim));
+  }
+  if (o.heads % o.kv_heads != 0) complain("kv_heads", fmt::format("does not divide model.heads = {}", o.heads));
+  if (o.positions == Positions::kRotary && o.head_dim % 2 != 0) {
+    complain("head_dim", "is odd; model.positions = rotary turns pairs, so it must be even");
+  }
+  const bool tabled = o.positions == Positions::kLearned || o.positions == Positions::kAxial;
+  if (tabled && o.max_positions < context.sequence_length) {
+    complain("max_positions", fmt::format("is less than data.sequence_length = {}", context.sequence_length));
+  }
+  if (o.positions == Positions::kAxial) {
+    if (o.axial_shape.size() != 2) {
+      complain("axial_shape", "needs two factors, rows and columns, when model.positions = axial");
+    } else if (o.axial_shape[0] > o.max_positions / o.axial_shape[1] ||
+               o.axial_shape[0] * o.axial_shape[1] != o.max_positions) {
+      complain("axial_shape", fmt::format("has the product {} x {}, not model.max_positions = {}", o.axial_shape[0],
+                                          o.axial_shape[1], o.max_positions));
+    }
+  } else if (!o.axial_shape.empty()) {
+    complain("axial_shape", "has no effect unless model.positions = axial");
+  }
+  if (context.reversible && o.norm == NormPlacement::kPost) {
+    complain("norm", "cannot be reversed: memory.reversible = true needs model.norm = pre");
+  }
+}
+
+}  // namespace longhaul::models

@@ -1,0 +1,40 @@
+// defines: Form, Activation, NormPlacement, NormKind, Positions, BodyOptions
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace longhaul::models {
+
+enum class Form { kAuto, kDecoder, kEncoder, kEncoderDecoder };
+enum class Activation { kGelu, kRelu, kSwiglu };
+enum class NormPlacement { kPre, kPost };
+enum class NormKind { kLayer, kRms };
+enum class Positions { kLearned, kSinusoidal, kRotary, kAxial, kNone };
+
+/// What every family shares: the body around its attention. A 0 whose comment names a rule stands for that rule until
+/// resolve() has replaced it.
+struct BodyOptions {
+  Form form = Form::kAuto;  // kAuto: from the objective
+  int64_t dim = 512;        // D
+  int layers = 6;
+  int heads = 8;            // H
+  int kv_heads = 0;         // key and value heads, a divisor of heads; 0 = heads
+  int64_t head_dim = 0;     // d; 0 = dim / heads
+  int64_t feedforward = 0;  // F; 0 = 4 dim
+  Activation activation = Activation::kGelu;
+  NormPlacement norm = NormPlacement::kPre;
+  NormKind norm_kind = NormKind::kLayer;
+  double norm_eps = 1e-5;
+  Positions positions = Positions::kLearned;
+  double rotary_base = 10000;        // Su et al. 2021, section 3.2.2
+  std::vector<int64_t> axial_shape;  // factors of max_positions (Kitaev et al. 2020, section 2)
+  int64_t max_positions = 0;         // rows of a position table; 0 = data.sequence_length
+  bool tied_embeddings = true;       // the output projection is the token table
+  bool bias = true;                  // of linear layers and norms
+  double dropout = 0;                // after attention and feed-forward
+  double attention_dropout = 0;      // on attention weights
+  double embedding_dropout = 0;      // after token and position embedding
+  double init_std = 0.02;            // of normal initial weights
+};
+
+}  // namespace longhaul::models

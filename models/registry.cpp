@@ -1,0 +1,20 @@
+#include "models/registry.h"
+
+#include "models/local/options.h"
+#include "models/transformer/options.h"
+
+namespace longhaul::models {
+
+const std::vector<FamilyInfo>& families() {
+  static const std::vector<FamilyInfo> all = {transformer_family(), local_family()};
+  return all;
+}
+
+const FamilyInfo* find_family(std::string_view name) {
+  for (const FamilyInfo& family : families()) {
+    if (family.name == name) return &family;
+  }
+  return nullptr;
+}
+
+}  // namespace longhaul::models

@@ -1,0 +1,66 @@
+// defines: ModelContext, FamilyOptions, FamilyInfo, families, find_family
+//
+// The catalogue of model families as the configuration sees it: a name, an options object, the declaration of its keys,
+// and the rules between them.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framework/base/fields.h"
+#include "models/common/options.h"
+
+namespace longhaul::models {
+
+/// What a family may know about the rest of the configuration.
+struct ModelContext {
+  int64_t sequence_length = 0;  // tokens of a training sequence
+  Form form = Form::kDecoder;   // never kAuto: already taken from the objective where the configuration left it open
+  bool reversible = false;      // memory.reversible
+};
+
+/// Base of a family's options; a family without keys of its own uses it as it is.
+struct FamilyOptions {
+  virtual ~FamilyOptions() = default;
+  BodyOptions body;
+};
+
+/// Reports a conflict: the key inside `model` it is about ("heads") and what is wrong ("does not divide model.dim =
+/// 10").
+using Complain = std::function<void(std::string_view key, const std::string& what)>;
+
+struct FamilyInfo {
+  std::string name;     // as in model.family
+  std::string summary;  // one line for help
+  std::function<std::shared_ptr<FamilyOptions>()> make;
+  std::function<std::shared_ptr<FamilyOptions>(const FamilyOptions&)> copy;
+  /// Declares every key of the family, those of the common body included.
+  std::function<void(FieldVisitor&, FamilyOptions&)> fields;
+  /// Replaces values that stand for a rule ("0 = dim / heads") by what the rule gives. Leaves impossible ones for
+  /// check.
+  std::function<void(FamilyOptions&, const ModelContext&)> resolve;
+  /// Reports everything that cannot work together; called after resolve.
+  std::function<void(const FamilyOptions&, const ModelContext&, const Complain&)> check;
+};
+
+/// All families of this build, in the order help shows them.
+const std::vector<FamilyInfo>& families();
+
+/// The family of that name, or nullptr.
+const FamilyInfo* find_family(std::string_view name);
+
+/// Fills `make` and `copy` for a family whose options are of type T.
+template <typename T>
+FamilyInfo family_of(std::string name, std::string summary) {
+  FamilyInfo info;
+  info.name = std::move(name);
+  info.summary = std::move(summary);
+  info.make = [] { return std::make_shared<T>(); };
+  info.copy = [](const FamilyOptions& options) { return std::make_shared<T>(dynamic_cast<const T&>(options)); };
+  return info;
+}
+
+}  // namespace longhaul::models

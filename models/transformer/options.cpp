@@ -1,0 +1,18 @@
+#include "models/transformer/options.h"
+
+#include "models/common/fields.h"
+
+namespace longhaul::models {
+
+FamilyInfo transformer_family() {
+  FamilyInfo info =
+      family_of<FamilyOptions>("transformer", "dense attention: every token sees all (causal: all before it)");
+  info.fields = [](FieldVisitor& v, FamilyOptions& o) { body_fields(v, o.body); };
+  info.resolve = [](FamilyOptions& o, const ModelContext& context) { resolve_body(o.body, context); };
+  info.check = [](const FamilyOptions& o, const ModelContext& context, const Complain& complain) {
+    check_body(o.body, context, complain);
+  };
+  return info;
+}
+
+}  // namespace longhaul::models

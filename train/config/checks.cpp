@@ -1,0 +1,220 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "train/config/schema.h"
+
+namespace longhaul::config {
+namespace {
+
+using models::Form;
+
+class Findings {
+ public:
+  void add(std::string key, std::string what) { list.push_back({std::move(key), std::move(what), false}); }
+  void missing(std::string key, std::string what) { list.push_back({std::move(key), std::move(what), true}); }
+  std::vector<Finding> list;
+};
+
+Form form_of(Objective objective) {
+  switch (objective) {
+    case Objective::kCausal:
+      return Form::kDecoder;
+    case Objective::kSpanCorruption:
+    case Objective::kGapSentences:
+    case Objective::kSeq2Seq:
+      return Form::kEncoderDecoder;
+    case Objective::kMasked:
+    case Objective::kClassify:
+    case Objective::kQuestionAnswering:
+      break;
+  }
+  return Form::kEncoder;
+}
+
+bool known_device(const std::string& device) {
+  for (const char* name : {"auto", "cpu", "cuda", "reference"}) {
+    if (device == name) return true;
+  }
+  if (!device.starts_with("cuda:")) return false;
+  const auto index = units::parse_integer(std::string_view(device).substr(5));
+  return index && *index >= 0 && *index < 1024;
+}
+
+void check_run(const Config& config, Findings& found) {
+  const RunConfig& run = config.run;
+  if (!known_device(run.device)) found.add("run.device", "expected auto, cpu, cuda, cuda:K or reference");
+  if (run.precision == Precision::kF16 && (run.device == "cpu" || run.device == "reference")) {
+    found.add("run.precision", fmt::format("needs a GPU, but run.device = {}; use bf16 or f32", run.device));
+  }
+  if (run.precision != Precision::kF32 && run.device == "reference" && run.precision != Precision::kF16) {
+    found.add("run.precision", "run.device = reference computes in f32 only");
+  }
+  if (run.name.find('/') != std::string::npos || run.name == "." || run.name == "..") {
+    found.add("run.name", "is a name, not a path; `--run DIR` puts the run elsewhere");
+  }
+}
+
+void check_data(const Config& config, Findings& found) {
+  const DataConfig& data = config.data;
+  if (data.train.empty()) {
+    found.missing("data.train", "is missing: give at least one text to train on, e.g. data: {train: [corpus.txt]}");
+  }
+  // The objectives of this build; the schema knows all so that the message can say which ones work.
+  if (data.objective != Objective::kCausal) {
+    found.add("data.objective", "is not in this build, which has: causal");
+  }
+  const data::TokenizerOptions& tokenizer = data.tokenizer;
+  const bool trained_by_size =
+      tokenizer.kind == data::TokenizerKind::kBpe || tokenizer.kind == data::TokenizerKind::kSentencePiece;
+  if (trained_by_size && tokenizer.path.empty() && tokenizer.vocabulary_size == 0) {
+    found.add("data.tokenizer.kind",
+              "needs data.tokenizer.path (an existing one) or data.tokenizer.vocab_size (to train one)");
+  }
+  if (!tokenizer.path.empty() && tokenizer.vocabulary_size != 0) {
+    found.add("data.tokenizer.vocab_size",
+              "has no effect: data.tokenizer.path names an existing tokenizer; leave one out");
+  }
+  if (tokenizer.kind == data::TokenizerKind::kByte && tokenizer.vocabulary_size != 0) {
+    found.add("data.tokenizer.vocab_size", "has no effect with data.tokenizer.kind = byte, which has 256 ids");
+  }
+  if (tokenizer.kind == data::TokenizerKind::kByte && !tokenizer.path.empty()) {
+    found.add("data.tokenizer.path", "has no effect with data.tokenizer.kind = byte, which needs no file");
+  }
+  if (tokenizer.kind != data::TokenizerKind::kByte && tokenizer.offset != 0) {
+    found.add("data.tokenizer.offset", "shifts the ids of data.tokenizer.kind = byte only");
+  }
+  if (tokenizer.kind != data::TokenizerKind::kChar && tokenizer.unknown) {
+    found.add("data.tokenizer.unknown", "is for data.tokenizer.kind = char only");
+  }
+}
+
+void check_optimizer(const OptimizerConfig& o, Findings& found) {
+  const auto only = [&](bool changed, const char* key, const char* kind) {
+    if (changed)
+      found.add(fmt::format("train.optimizer.{}", key), fmt::format("is for train.optimizer.kind = {} only", kind));
+  };
+  const OptimizerConfig fresh;
+  if (o.kind != OptimizerKind::kSgd) only(o.nesterov, "nesterov", "sgd");
+  if (o.kind != OptimizerKind::kAdafactor) {
+    only(o.relative_step, "relative_step", "adafactor");
+    only(o.warmup_init, "warmup_init", "adafactor");
+    only(o.beta1 != fresh.beta1, "beta1", "adafactor");
+  } else if (o.warmup_init && !o.relative_step) {
+    found.add("train.optimizer.warmup_init", "needs train.optimizer.relative_step = true");
+  }
+  if (o.kind == OptimizerKind::kSgd && o.nesterov && o.momentum == 0) {
+    found.add("train.optimizer.nesterov", "needs train.optimizer.momentum above 0");
+  }
+}
+
+void check_schedule(const Config& config, Findings& found) {
+  const TrainConfig& train = config.train;
+  const ScheduleConfig& schedule = train.schedule;
+  const bool ends = train.steps > 0 || train.tokens > 0 || train.time > 0 || !train.stages.empty();
+  if (!ends) {
+    found.missing("train.steps", "is missing: say when the run ends with train.steps, train.tokens or train.time");
+  }
+  const bool falls = schedule.kind == ScheduleKind::kLinear || schedule.kind == ScheduleKind::kCosine ||
+                     schedule.kind == ScheduleKind::kWsd;
+  const bool has_horizon = train.steps > 0 || train.tokens > 0 || !schedule.horizon.off() || !train.stages.empty();
+  if (falls && ends && !has_horizon) {
+    found.add("train.schedule.kind", "needs a horizon: train.steps, train.tokens or train.schedule.horizon");
+  }
+  Period horizon = schedule.horizon;
+  if (horizon.off() && train.steps > 0) horizon = {static_cast<double>(train.steps), Period::Unit::kStep};
+  if (horizon.off() && train.tokens > 0) horizon = {static_cast<double>(train.tokens), Period::Unit::kToken};
+  if (falls && !horizon.off() && !schedule.warmup.off() && schedule.warmup.unit == horizon.unit &&
+      schedule.warmup.amount >= horizon.amount) {
+    found.add("train.schedule.warmup",
+              fmt::format("is not before the horizon of the schedule, {}", units::format_period(horizon)));
+  }
+}
+
+// A weight's shape belongs to the run, not to a stage.
+void check_stage_model(const Config& config, const StageConfig& stage, const std::string& prefix, Findings& found) {
+  const models::BodyOptions &base = config.model.options->body, &now = stage.model->body;
+  const auto fixed = [&](bool same, const char* key) {
+    if (!same)
+      found.add(fmt::format("{}.model.{}", prefix, key), "may not change between stages: it shapes the weights");
+  };
+  fixed(base.form == now.form, "form");
+  fixed(base.dim == now.dim, "dim");
+  fixed(base.layers == now.layers, "layers");
+  fixed(base.heads == now.heads, "heads");
+  fixed(base.kv_heads == now.kv_heads, "kv_heads");
+  fixed(base.head_dim == now.head_dim, "head_dim");
+  fixed(base.feedforward == now.feedforward, "feedforward");
+  fixed(base.activation == now.activation, "activation");
+  fixed(base.norm == now.norm, "norm");
+  fixed(base.norm_kind == now.norm_kind, "norm_kind");
+  fixed(base.positions == now.positions, "positions");
+  fixed(base.axial_shape == now.axial_shape, "axial_shape");
+  fixed(base.max_positions == now.max_positions, "max_positions");
+  fixed(base.tied_embeddings == now.tied_embeddings, "tied_embeddings");
+  fixed(base.bias == now.bias, "bias");
+}
+
+void check_model(const Config& config, Findings& found) {
+  const models::FamilyInfo& family = *models::find_family(config.model.family);
+  const models::ModelContext context = model_context(config);
+  const Form form = config.model.options->body.form;
+  if (form != context.form) {
+    found.add("model.form", "does not fit data.objective; leave it at auto");
+  }
+  family.check(*config.model.options, context,
+               [&](std::string_view key, const std::string& what) { found.add(fmt::format("model.{}", key), what); });
+  for (size_t i = 0; i < config.train.stages.size(); ++i) {
+    const StageConfig& stage = config.train.stages[i];
+    const std::string prefix = fmt::format("train.stages[{}]", i);
+    const size_t before = found.list.size();
+    check_stage_model(config, stage, prefix, found);
+    if (found.list.size() != before) continue;
+    family.check(*stage.model, context, [&](std::string_view key, const std::string& what) {
+      found.add(fmt::format("{}.model.{}", prefix, key), what);
+    });
+  }
+}
+
+void check_train(const Config& config, Findings& found) {
+  const TrainConfig& train = config.train;
+  if (train.micro_batch > train.batch_size) {
+    found.add("train.micro_batch", fmt::format("is more than train.batch_size = {}", train.batch_size));
+  }
+  check_optimizer(train.optimizer, found);
+  check_schedule(config, found);
+}
+
+}  // namespace
+
+models::ModelContext model_context(const Config& config) {
+  models::ModelContext context;
+  context.sequence_length = config.data.sequence_length;
+  for (const StageConfig& stage : config.train.stages) {
+    context.sequence_length = std::max(context.sequence_length, stage.sequence_length);
+  }
+  context.form = form_of(config.data.objective);
+  context.reversible = config.memory.reversible;
+  return context;
+}
+
+void complete(Config& config) {
+  const models::FamilyInfo& family = *models::find_family(config.model.family);
+  const models::ModelContext context = model_context(config);
+  family.resolve(*config.model.options, context);
+  for (StageConfig& stage : config.train.stages) {
+    // A stage's options start as a copy of the model's unresolved ones; the same rules then give the same values.
+    family.resolve(*stage.model, context);
+  }
+}
+
+std::vector<Finding> check_config(const Config& config) {
+  Findings found;
+  check_run(config, found);
+  check_data(config, found);
+  check_model(config, found);
+  check_train(config, found);
+  return found.list;
+}
+
+}  // namespace longhaul::config
