@@ -1,0 +1,136 @@
+#include "framework/autograd/recompute.h"
+
+#include "framework/autograd/tape.h"
+#include "framework/base/error.h"
+#include "framework/kernels/backend.h"
+
+namespace longhaul {
+namespace {
+
+std::vector<Variable> as_constants(std::span<const Variable> variables) {
+  std::vector<Variable> out;
+  for (const Variable& variable : variables) out.emplace_back(variable.value());
+  return out;
+}
+
+/// sum = x + sign * branch in x's dtype.
+Tensor combine(const Tensor& x, const Tensor& branch, float sign) {
+  const auto& kernel = kernels::backend(x.device()).elementwise;
+  const Tensor sum = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernel.axpby(x, sum, 1.0f, 0.0f);
+  kernel.axpby(branch, sum, sign, 1.0f);
+  return sum;
+}
+
+/// In place: to += sign * branch; the caller owns `to`.
+void combine_into(const Tensor& to, const Tensor& branch, float sign) {
+  kernels::backend(to.device()).elementwise.axpby(branch, to, sign, 1.0f);
+}
+
+Tensor cast(const Tensor& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  const Tensor out = Tensor::empty(x.shape(), dtype, x.device());
+  kernels::backend(x.device()).elementwise.axpby(x, out, 1.0f, 0.0f);
+  return out;
+}
+
+Tensor copy(const Tensor& x) {
+  const Tensor out = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernels::backend(x.device()).elementwise.axpby(x, out, 1.0f, 0.0f);
+  return out;
+}
+
+/// Value of branch(at) and, added to `into`, the gradient that `seed` sends back through it.
+Tensor differentiate(const std::function<Variable(const Variable&)>& branch, const Tensor& at, const Tensor& seed, const Tensor& into) {
+  TapeScope scope;
+  const Variable input = Variable::leaf(at);
+  const Variable output = branch(input);
+  const Tensor value = output.value();
+  scope.tape().backward(output, cast(seed, output.dtype()));
+  combine_into(into, input.gradient(), 1.0f);
+  return value;
+}
+
+struct Streams {
+  Tensor first, second;
+};
+
+/// Undoes all blocks from the last to the first, turning output gradients into input gradients.
+Streams rebuild_backward(const std::vector<ReversibleBlock>& blocks, Streams y, Streams dy) {
+  for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
+    const Tensor g = differentiate(block->g, y.first, dy.second, dy.first);
+    combine_into(y.second, g, -1.0f);  // x2
+    const Tensor f = differentiate(block->f, y.second, dy.first, dy.second);
+    combine_into(y.first, f, -1.0f);  // x1
+  }
+  return dy;
+}
+
+}  // namespace
+
+std::vector<Variable> recompute(VariableFunction function, std::span<const Variable> inputs) {
+  std::vector<Tensor> outputs;
+  {
+    const NoTapeScope quiet;
+    const std::vector<Variable> constants = as_constants(inputs);
+    for (const Variable& output : function(constants)) outputs.push_back(output.value());
+  }
+  std::vector<Tensor> saved;
+  for (const Variable& input : inputs) saved.push_back(input.value());
+  const size_t count = outputs.size();
+  return record("recompute", outputs, inputs, [function = std::move(function), saved = std::move(saved), count](const BackwardContext& context) {
+    TapeScope scope;
+    std::vector<Variable> again;
+    for (const Tensor& value : saved) again.push_back(is_floating(value.dtype()) ? Variable::leaf(value) : Variable(value));
+    const std::vector<Variable> results = function(again);
+    check<InternalError>(results.size() == count, "a recomputed part gave {} results, first {}", results.size(), count);
+    std::vector<Tensor> seeds;
+    for (size_t i = 0; i < count; ++i) seeds.push_back(context.gradient(static_cast<int>(i)));
+    scope.tape().backward(results, seeds);
+    for (size_t i = 0; i < again.size(); ++i) {
+      const int input = static_cast<int>(i);
+      if (context.needs(input) && again[i].needs_gradient() && !again[i].slot()->stale) context.give(input, again[i].slot()->gradient);
+    }
+  }, true);
+}
+
+std::vector<Variable> reversible_sequence(std::vector<ReversibleBlock> blocks, const Variable& x1, const Variable& x2, ReversibleBackward mode) {
+  check<ShapeError>(x1.shape() == x2.shape() && x1.dtype() == x2.dtype(), "[reversible] streams differ: {} {} and {} {}", x1.dtype(), x1.shape(), x2.dtype(), x2.shape());
+  if (mode == ReversibleBackward::kStored) {
+    const auto plus = [](const Variable& x, const Variable& branch) {
+      return record("residual", combine(x.value(), branch.value(), 1.0f), {x, branch}, [dtype = branch.dtype()](const BackwardContext& context) {
+        context.give(0, context.gradient());
+        if (context.needs(1)) context.give(1, cast(context.gradient(), dtype));
+      });
+    };
+    Variable first = x1, second = x2;
+    for (const ReversibleBlock& block : blocks) {
+      first = plus(first, block.f(second));
+      second = plus(second, block.g(first));
+    }
+    return {first, second};
+  }
+
+  Streams y{copy(x1.value()), copy(x2.value())};
+  {
+    const NoTapeScope quiet;
+    for (const ReversibleBlock& block : blocks) {
+      combine_into(y.first, block.f(Variable(y.second)).value(), 1.0f);
+      combine_into(y.second, block.g(Variable(y.first)).value(), 1.0f);
+    }
+  }
+  const Tensor outputs[] = {y.first, y.second};
+  const Variable inputs[] = {x1, x2};
+  return record("reversible", outputs, inputs, [blocks = std::move(blocks), y](const BackwardContext& context) {
+    const auto owned = [&](int output, const Tensor& like) {
+      if (context.gradient(output).defined()) return copy(context.gradient(output));
+      return Tensor::zeros(like.shape(), like.dtype(), like.device());
+    };
+    // The outputs may still be seen by others (the final norm), so they are rebuilt in copies of their own.
+    const Streams dx = rebuild_backward(blocks, {copy(y.first), copy(y.second)}, {owned(0, y.first), owned(1, y.second)});
+    context.give(0, dx.first);
+    context.give(1, dx.second);
+  }, true);
+}
+
+}  // namespace longhaul
