@@ -2,6 +2,7 @@
 #pragma once
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -47,7 +48,8 @@ template <>
 struct fmt::formatter<longhaul::Shape> : fmt::formatter<fmt::string_view> {
   template <typename Context>
   auto format(const longhaul::Shape& shape, Context& context) const {
-    return fmt::formatter<fmt::string_view>::format(shape.text(), context);
+    const std::string text = shape.text();
+    return std::copy(text.begin(), text.end(), context.out());
   }
 };
 
@@ -55,6 +57,7 @@ template <>
 struct fmt::formatter<longhaul::DType> : fmt::formatter<fmt::string_view> {
   template <typename Context>
   auto format(longhaul::DType dtype, Context& context) const {
-    return fmt::formatter<fmt::string_view>::format(longhaul::name_of(dtype), context);
+    const std::string_view text = longhaul::name_of(dtype);
+    return std::copy(text.begin(), text.end(), context.out());
   }
 };
