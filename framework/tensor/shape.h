@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "framework/tensor/dtype.h"
 
@@ -44,8 +45,10 @@ Strides contiguous_strides(const Shape& shape);
 
 }  // namespace longhaul
 
+// fmt/core.h declares the formatter of text but does not define it, so these copy the characters themselves.
 template <>
-struct fmt::formatter<longhaul::Shape> : fmt::formatter<fmt::string_view> {
+struct fmt::formatter<longhaul::Shape> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
   template <typename Context>
   auto format(const longhaul::Shape& shape, Context& context) const {
     const std::string text = shape.text();
@@ -54,7 +57,8 @@ struct fmt::formatter<longhaul::Shape> : fmt::formatter<fmt::string_view> {
 };
 
 template <>
-struct fmt::formatter<longhaul::DType> : fmt::formatter<fmt::string_view> {
+struct fmt::formatter<longhaul::DType> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
   template <typename Context>
   auto format(longhaul::DType dtype, Context& context) const {
     const std::string_view text = longhaul::name_of(dtype);
