@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "framework/base/error.h"
+#include "framework/base/sha256.h"
+#include "framework/checkpoint/elements.h"
+#include "framework/checkpoint/safetensors.h"
+
+namespace longhaul::checkpoint {
+namespace {
+
+constexpr int64_t kPieceBytes = int64_t{1} << 20;
+
+// The layout of one tensor in the file.
+struct Placed {
+  const SafetensorsItem* item;
+  SafetensorsEntry entry;
+  uint64_t element_bytes;  // for the order only
+};
+
+Placed described(const SafetensorsItem& item) {
+  Placed placed{.item = &item, .entry = item.raw, .element_bytes = 1};
+  placed.entry.name = item.name;
+  placed.entry.end = item.raw_bytes.size();
+  if (item.tensor.defined()) {
+    if (!item.tensor.device().is_host()) {
+      throw InternalError(
+          fmt::format("tensor \"{}\" to be written is on {}", item.name, name_of(item.tensor.device())));
+    }
+    const auto sizes = item.tensor.shape().sizes();
+    placed.entry.dtype = tag_of(item.tensor.dtype());
+    placed.entry.shape.assign(sizes.begin(), sizes.end());
+    placed.entry.end = static_cast<uint64_t>(item.tensor.bytes());
+  }
+  if (const auto dtype = dtype_of_tag(placed.entry.dtype))
+    placed.element_bytes = size_of(*dtype);
+  else if (placed.entry.dtype.ends_with("64"))
+    placed.element_bytes = 8;
+  else if (placed.entry.dtype.ends_with("32"))
+    placed.element_bytes = 4;
+  else if (placed.entry.dtype.ends_with("16"))
+    placed.element_bytes = 2;
+  return placed;
+}
+
+// Writes a tensor row-major, handing every piece to `written`.
+template <typename Written>
+void stream(io::File& file, const SafetensorsItem& item, Written&& written) {
+  const auto put = [&](std::span<const std::byte> piece) {
+    file.write(piece);
+    written(piece);
+  };
+  if (!item.tensor.defined()) return put(std::as_bytes(std::span(item.raw_bytes)));
+  const int64_t bytes = item.tensor.bytes();
+  if (item.tensor.contiguous()) {
+    const auto* data = static_cast<const std::byte*>(item.tensor.raw());
+    for (int64_t done = 0; done < bytes; done += kPieceBytes)
+      put({data + done, static_cast<size_t>(std::min(kPieceBytes, bytes - done))});
+    return;
+  }
+  const View view = item.tensor.view();
+  const auto size = static_cast<int64_t>(size_of(view.dtype));
+  std::vector<std::byte> piece(static_cast<size_t>(kPieceBytes));
+  for (int64_t done = 0, all = view.elements(); done < all; done += kPieceBytes / size) {
+    const int64_t count = std::min(kPieceBytes / size, all - done);
+    gather_elements(view, done, count, piece.data());
+    put(std::span(piece).first(static_cast<size_t>(count * size)));
+  }
+}
+
+}  // namespace
+
+ManifestFile write_safetensors(const io::Path& path, const std::vector<SafetensorsItem>& items,
+                               const std::map<std::string, std::string>& metadata) {
+  std::vector<Placed> placed;
+  placed.reserve(items.size());
+  for (const SafetensorsItem& item : items) placed.push_back(described(item));
+  std::sort(placed.begin(), placed.end(), [](const Placed& a, const Placed& b) {
+    return std::tie(b.element_bytes, a.entry.name) < std::tie(a.element_bytes, b.entry.name);
+  });
+
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t at = 0;
+  for (Placed& tensor : placed) {
+    SafetensorsEntry& entry = tensor.entry;
+    check<CheckpointError>(entry.name != "__metadata__" && !header.contains(entry.name),
+                           "[safetensors] {}: two tensors are named \"{}\"", path.string(), entry.name);
+    const uint64_t bytes = entry.end;
+    entry.begin = at;
+    entry.end = at += bytes;
+    header[entry.name] = {{"dtype", entry.dtype}, {"shape", entry.shape}, {"data_offsets", {entry.begin, entry.end}}};
+  }
+  std::string json = header.dump();
+  json.append((8 - json.size() % 8) % 8, ' ');
+  check<CheckpointError>(json.size() <= kMostHeaderBytes,
+                         "[safetensors] {}: a header of {} bytes is beyond the limit of {}", path.string(), json.size(),
+                         kMostHeaderBytes);
+
+  const uint64_t length = json.size();
+  std::string head(reinterpret_cast<const char*>(&length), sizeof length);
+  head += json;
+  ManifestFile out{.name = path.filename().string(),
+                   .size = head.size() + at,
+                   .sha256 = {},
+                   .header_sha256 = sha256_hex(head),
+                   .tensors = {}};
+  io::File file = io::File::create(path);
+  Sha256 whole;
+  file.write(head);
+  whole.update(head);
+  for (const Placed& tensor : placed) {
+    Sha256 own;
+    stream(file, *tensor.item, [&](std::span<const std::byte> piece) {
+      whole.update(piece);
+      own.update(piece);
+    });
+    const SafetensorsEntry& entry = tensor.entry;
+    out.tensors.push_back(
+        {entry.name, entry.dtype, entry.shape, head.size() + entry.begin, head.size() + entry.end, own.finish_hex()});
+  }
+  out.sha256 = whole.finish_hex();
+  file.sync();
+  file.close();
+  return out;
+}
+
+ManifestFile write_safetensors(const io::Path& path, const std::vector<NamedTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata) {
+  std::vector<SafetensorsItem> items;
+  items.reserve(tensors.size());
+  for (const NamedTensor& tensor : tensors)
+    items.push_back({.name = tensor.name, .tensor = tensor.tensor, .raw = {}, .raw_bytes = {}});
+  return write_safetensors(path, items, metadata);
+}
+
+}  // namespace longhaul::checkpoint
