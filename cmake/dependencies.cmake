@@ -14,7 +14,7 @@ if(NOT TARGET dnnl)
   add_library(dnnl ALIAS DNNL::dnnl)
 endif()
 
-# zstd and SentencePiece ship no CMake package on Debian.
+# zstd, utf8proc and SentencePiece ship no CMake package on Debian.
 function(longhaul_find_library target library header)
   find_library(${target}_LIBRARY ${library} REQUIRED)
   find_path(${target}_INCLUDE ${header} REQUIRED)
@@ -23,5 +23,6 @@ function(longhaul_find_library target library header)
                         INTERFACE_INCLUDE_DIRECTORIES ${${target}_INCLUDE})
 endfunction()
 longhaul_find_library(zstd zstd zstd.h)
+longhaul_find_library(utf8proc utf8proc utf8proc.h)
 longhaul_find_library(sentencepiece sentencepiece sentencepiece_processor.h)
 longhaul_find_library(sentencepiece_train sentencepiece_train sentencepiece_trainer.h)

@@ -1,4 +1,5 @@
-// defines: Tokenizer, TokenizerKind, TokenizerOptions, SpecialIds, Fidelity, load_tokenizer, train_tokenizer
+// defines: Tokenizer, TokenizerKind, TokenizerOptions, SpecialIds, Fidelity, EncodedText, load_tokenizer,
+// train_tokenizer
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -49,6 +50,13 @@ enum class Fidelity {
   kLossy,  // a normalised text: only figures per token are valid
 };
 
+/// Ids of a text and how many pieces of it had none of their own (they became the unknown id; a literal <unk> is not
+/// one).
+struct EncodedText {
+  std::vector<int32_t> ids;
+  int64_t unknown = 0;
+};
+
 /// Text to ids and back. Immutable once made, safe to share between threads.
 class Tokenizer {
  public:
@@ -67,7 +75,7 @@ class Tokenizer {
   /// continuation can change the ids made so far. Feeding a document in pieces of any size gives the ids of the whole.
   /// Takes UTF-8 unless takes_any_bytes(); special ids are only made from marks that stand in the text.
   /// throws DataError for a character the vocabulary cannot express, with its byte offset in `text`
-  virtual size_t encode_front(std::string_view text, bool last, std::vector<int32_t>& ids) const = 0;
+  virtual size_t encode_front(std::string_view text, bool last, EncodedText& out) const = 0;
   /// One whole document; no begin or end id is added.
   std::vector<int32_t> encode(std::string_view text) const;
 

@@ -1,0 +1,136 @@
+#include "data/tokenizers/tokenizer.h"
+
+#include <nlohmann/json.hpp>
+
+#include "data/text/utf8.h"
+#include "data/tokenizers/json_file.h"
+#include "data/tokenizers/makers.h"
+#include "data/tokenizers/vocabulary.h"
+#include "framework/base/error.h"
+#include "framework/base/io.h"
+
+namespace longhaul::data {
+namespace {
+
+std::shared_ptr<const Tokenizer> load_json(const std::string& path) {
+  const nlohmann::json json = parse_strict(read_tokenizer_file(path), path);
+  if (is_native(json)) return load_native(json, path);
+  fail<DataError>("[tokenizer] {} is neither a tokenizer file of ours nor byte-level BPE", path);
+}
+
+/// A word a line.
+std::shared_ptr<const Tokenizer> load_words(const std::string& path) {
+  const std::string text = read_tokenizer_file(path);
+  std::vector<std::string> words;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    words.push_back(text.substr(at, end - at));
+    if (words.back().ends_with('\r')) words.back().pop_back();
+    check<DataError>(static_cast<int64_t>(words.size()) <= kLargestVocabulary, "[tokenizer] {}: more than {} words",
+                     path, kLargestVocabulary);
+    at = end + 1;
+  }
+  check<DataError>(!words.empty(), "[tokenizer] {} is empty", path);
+  try {
+    return std::make_shared<WordTokenizer>(std::move(words));
+  } catch (const DataError& error) {
+    fail<DataError>("[tokenizer] {}: {}", path, std::string_view(error.what()).substr(12));
+  }
+}
+
+std::shared_ptr<const Tokenizer> load_characters(const TokenizerOptions& options) {
+  const std::string text = read_tokenizer_file(options.path);
+  TokenizerOptions all = options;
+  all.vocabulary_size = 0;
+  return train_char(all, [&text](const std::function<void(std::string_view)>& take) { take(text); });
+}
+
+std::shared_ptr<const Tokenizer> load_path(const TokenizerOptions& options) {
+  const std::string& path = options.path;
+  io::Info info;
+  try {
+    info = io::info_followed(path);
+  } catch (const IoError& error) {
+    fail<DataError>("[tokenizer] {}", error.what());
+  }
+  check<DataError>(
+      info.exists(),
+      "[tokenizer] {} does not exist\n  hint: data.tokenizer.path is a file or folder; leave it out to train one",
+      path);
+  if (info.kind == io::Kind::kFolder) return load_tokenizer_folder(path);
+  if (path.ends_with(".json")) return load_json(path);
+  if (options.kind == TokenizerKind::kWord) return load_words(path);
+  if (options.kind == TokenizerKind::kChar) return load_characters(options);
+  fail<DataError>("[tokenizer] {}: no known layout of a {} tokenizer", path, name_of(options.kind));
+}
+
+}  // namespace
+
+std::string_view name_of(TokenizerKind kind) {
+  switch (kind) {
+    case TokenizerKind::kByte:
+      return "byte";
+    case TokenizerKind::kChar:
+      return "char";
+    case TokenizerKind::kWord:
+      return "word";
+    case TokenizerKind::kBpe:
+      return "bpe";
+    case TokenizerKind::kSentencePiece:
+      return "sentencepiece";
+  }
+  return "";
+}
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
+  EncodedText out;
+  encode_front(text, true, out);
+  return std::move(out.ids);
+}
+
+const Sha256::Digest& Tokenizer::hash() const { return hash_; }
+
+void Tokenizer::seal() {
+  Sha256 hash;
+  for (const auto& [name, content] : files()) {
+    hash.update(fmt::format("{} {}\n", name, content.size()));
+    hash.update(content);
+  }
+  hash_ = hash.finish();
+}
+
+void Tokenizer::save(const std::string& folder) const {
+  for (const auto& [name, content] : files()) io::write_new_file(io::Path(folder) / name, content);
+}
+
+std::shared_ptr<const Tokenizer> load_tokenizer(const TokenizerOptions& options) {
+  if (options.kind == TokenizerKind::kByte && options.path.empty())
+    return std::make_shared<ByteTokenizer>(options.offset);
+  check<ConfigError>(!options.path.empty(), "[tokenizer] a {} tokenizer without a path is trained, not loaded",
+                     name_of(options.kind));
+  auto tokenizer = load_path(options);
+  check<DataError>(tokenizer->kind() == options.kind, "[tokenizer] {} holds a {} tokenizer, expected {}", options.path,
+                   name_of(tokenizer->kind()), name_of(options.kind));
+  return tokenizer;
+}
+
+std::shared_ptr<const Tokenizer> load_tokenizer_folder(const std::string& folder) {
+  const std::string json = folder + "/tokenizer.json";
+  if (io::exists(json)) return load_json(json);
+  fail<DataError>("[tokenizer] {} holds no tokenizer: no tokenizer.json", folder);
+}
+
+std::shared_ptr<const Tokenizer> train_tokenizer(const TokenizerOptions& options, const TextSource& text) {
+  switch (options.kind) {
+    case TokenizerKind::kByte:
+      return std::make_shared<ByteTokenizer>(options.offset);
+    case TokenizerKind::kChar:
+      return train_char(options, text);
+    case TokenizerKind::kWord:
+      return train_word(options, text);
+    default:
+      fail<ConfigError>("[tokenizer] kind {} cannot be trained", name_of(options.kind));
+  }
+}
+
+}  // namespace longhaul::data
