@@ -4,7 +4,7 @@
 
 namespace longhaul::kernels {
 
-/// Rows of a table chosen by index: embeddings, gathers and their gradients.
+/// Rows of a table chosen by index: embeddings, gathers and their gradients. Contiguous; an index outside [-1, V) fails the call.
 struct RowKernels {
   /// y [M, D] = table[index]; table [V, D], index [M] i32; an index of -1 gives a row of zeros. y's dtype may differ from table's.
   Kernel<const View& /*table*/, const View& /*index*/, const View& /*y*/> gather{"rows.gather"};

@@ -1,10 +1,22 @@
 #include "framework/kernels/backend.h"
 
+#include "framework/backends/reference/fill.h"
+
 extern "C" const longhaul::kernels::Backend* longhaul_backend_reference() {
   static const longhaul::kernels::Backend table = [] {
+    using namespace longhaul::reference;
     longhaul::kernels::Backend made;
     made.name = "reference";
     made.each([](auto& kernel) { kernel.set_backend("reference"); });
+    fill_matmul(made.matmul);
+    fill_elementwise(made.elementwise);
+    fill_norm(made.norm);
+    fill_softmax(made.softmax);
+    fill_cross_entropy(made.cross_entropy);
+    fill_rows(made.rows);
+    fill_rotary(made.rotary);
+    fill_reduce(made.reduce);
+    fill_optimizer(made.optimizer);
     return made;
   }();
   return &table;
