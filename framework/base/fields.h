@@ -77,6 +77,7 @@ struct ListTraits {
 
 struct SectionTraits {
   Resume resume = Resume::kInherit;
+  std::string_view same_as = "";  // the keys are those of that section, so a reference need not repeat them
   std::string_view shorthand =
       "";  // records and sections: a plain value stands for this one key: "a.txt" = {path: a.txt}
 };

@@ -82,9 +82,10 @@ struct TokenizerOptions {
   data::TokenizerOptions make;  // path unused
   std::string out;              // folder to write
   // encode, decode, info
-  std::string path;  // a tokenizer's file or folder, or a MODEL
-  std::string text;  // encode: text; decode: ids separated by blanks
-  std::string file;  // read that instead; "-" = standard input; empty: use text
+  std::string path;              // a tokenizer's file or folder, or a MODEL
+  std::string text;              // encode
+  std::vector<std::string> ids;  // decode: each one id, or several separated by blanks
+  std::string file;              // read that instead; "-" = standard input; empty: use text or ids
   bool json = false;
 };
 

@@ -181,7 +181,8 @@ void stage_fields(FieldVisitor& v, StageConfig& o, const ModelConfig& model) {
             "0 = train.batch_size");
   const models::FamilyInfo& family = *models::find_family(model.family);
   if (!o.model) o.model = family.copy(*model.options);
-  v.section("model", {}, "keys that differ from `model` in this stage, such as the window; shapes of weights may not",
+  v.section("model", {.same_as = "model"},
+            "keys that differ from `model` in this stage, such as the window; shapes of weights may not",
             [&](FieldVisitor& in) { family.fields(in, *o.model); });
 }
 
@@ -190,7 +191,7 @@ void train_fields(FieldVisitor& v, TrainConfig& o, const ModelConfig& model) {
   v.count("tokens", o.tokens, {.min = 0, .unit = "tokens", .resume = Resume::kMayChange},
           "tokens of the run; 0 = no limit");
   v.duration("time", o.time, kMayChange, "training time of the run; 0 = no limit");
-  v.integer("batch_size", o.batch_size, {.min = 1, .max = int64_t{1} << 30, .unit = "sequences"},
+  v.integer("batch_size", o.batch_size, {.min = 1, .max = int64_t{1} << 40, .unit = "sequences"},
             "sequences per optimizer step, over all ranks");
   v.integer("micro_batch", o.micro_batch, {.min = 0, .unit = "sequences", .resume = Resume::kMayChange},
             "sequences per forward on one rank; 0 = what fits memory.budget, decided once when the run is created");

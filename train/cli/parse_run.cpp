@@ -1,0 +1,117 @@
+#include <CLI/CLI.hpp>
+
+#include "train/cli/flags.h"
+#include "train/cli/parsers.h"
+
+namespace longhaul::cli {
+
+void parse_train(CLI::App& app, TrainOptions& o) {
+  app.description("Train a model from a configuration file; the same command again continues an interrupted run.");
+  argument(app, "CONFIG", o.config, "YAML file; `extends` is followed, the extending file wins");
+  set_flag(app, o.set);
+  text_flag(app, "--run", o.run, "DIR", "run folder")->default_str("runs/<run.name>");
+  text_flag(app, "--init-from", o.init_from, "MODEL", "start a new run from a model's weights")
+      ->default_str("run.init_from");
+  switch_flag(app, "--fresh", o.fresh, "refuse to continue an existing run");
+  switch_flag(app, "--strict", o.strict, "continue from the newest checkpoint or not at all");
+  switch_flag(app, "--dry-run", o.dry_run, "build, plan, read one batch and stop before step 1");
+  whole_flag(app, "--profile", o.profile, 0, "end after N steps with time and GF/s by operation", "off");
+  json_flag(app, o.json);
+  example(app, "longhaul train configs/quickstart.yaml --set train.steps=500");
+}
+
+void parse_eval(CLI::App& app, EvalOptions& o) {
+  app.description("Perplexity and bits per byte of a model on documents, and its loss by position.");
+  argument(app, "MODEL", o.model, "run folder (newest sound checkpoint), checkpoint folder or model folder");
+  app.add_option("--data", o.data.paths, "files, folders or globs")->type_name("PATH...")->required();
+  choice_flag<Protocol>(app, "--protocol", o.protocol,
+                        {{"auto", Protocol::kAuto},
+                         {"block", Protocol::kBlock},
+                         {"sliding", Protocol::kSliding},
+                         {"strided", Protocol::kStrided},
+                         {"memory", Protocol::kMemory}},
+                        "auto is memory (state carried) for recurrent families and block for others");
+  whole_flag(app, "--context", o.context, 1, "tokens of a window", "the model's sequence length");
+  whole_flag(app, "--stride", o.stride, 1, "tokens between windows, for --protocol strided",
+             "context for block, 1 for sliding");
+  switch_flag(app, "--cross-documents", o.cross_documents, "one stream over all documents, in order");
+  whole_flag(app, "--batch", o.batch, 1, "windows at once", "what fits");
+  text_flag(app, "--per-token", o.per_token, "FILE", "write one line for each scored token");
+  text_flag(app, "--plot", o.plot, "FILE.svg", "draw the loss by position");
+  text_flags(app, o.data);
+  device_flags(app, o.device);
+  json_flag(app, o.json);
+  example(app, "longhaul eval runs/quickstart --data book.txt --protocol strided --stride 256");
+}
+
+void parse_generate(CLI::App& app, GenerateOptions& o) {
+  app.description("Text from a trained model, streamed to standard output.");
+  argument(app, "MODEL", o.model, "run folder (newest sound checkpoint), checkpoint folder or model folder");
+  CLI::Option* prompt = text_flag(app, "--prompt", o.prompt, "TEXT", "text to continue");
+  text_flag(app, "--prompt-file", o.prompt_file, "FILE", "file of the text to continue; - is standard input")
+      ->excludes(prompt);
+  whole_flag(app, "--max-new", o.max_new, 0, "tokens to make");
+  number_flag(app, "--temperature", o.temperature, 0, 1000, "divides the logits; 0 takes the most likely token");
+  whole_flag(app, "--top-k", o.top_k, 0, "draw from the K most likely tokens", "off");
+  number_flag(app, "--top-p", o.top_p, 0, 1, "draw from the most likely tokens that reach probability P", "off");
+  whole_flag(app, "--beams", o.beams, 1, "beams of a beam search; 1 draws instead");
+  whole_flag(app, "--seed", o.seed, 0, "of the draws");
+  device_flags(app, o.device);
+  json_flag(app, o.json);
+  example(app, "longhaul generate runs/quickstart --prompt \"It was a dark\" --max-new 100 --temperature 0.8");
+}
+
+void parse_plan(CLI::App& app, PlanOptions& o) {
+  app.description("Parameters, FLOPs, memory by family and the longest sequence that fits; touches no weights.");
+  argument(app, "CONFIG", o.config, "YAML file");
+  set_flag(app, o.set);
+  json_flag(app, o.json);
+  example(app, "longhaul plan configs/quickstart.yaml --set data.sequence_length=65536");
+}
+
+void parse_pattern(CLI::App& app, PatternOptions& o) {
+  app.description("A picture of who attends to whom, with counts.");
+  argument(app, "CONFIG|SYSTEM", o.system, "YAML file, or the name of a model family");
+  set_flag(app, o.set);
+  whole_flag(app, "--length", o.length, 1, "tokens", "none")->required();
+  text_flag(app, "--out", o.out, "FILE", "write an .svg or .txt file")->default_str("text on standard output");
+  json_flag(app, o.json);
+  example(app, "longhaul pattern local --set model.window=64 --length 512 --out window.svg");
+}
+
+void parse_bench(CLI::App& app, BenchOptions& o) {
+  app.description("Time attention, a training step or generation.");
+  example(app, "longhaul bench step configs/quickstart.yaml");
+  app.require_subcommand(1);
+  CLI::App& attention = *app.add_subcommand("attention", "one attention operation, forward and backward");
+  attention.callback([&o] { o.action = BenchOptions::Action::kAttention; });
+  text_flag(attention, "--pattern", o.pattern, "P", "causal, dense or window:KEYS");
+  whole_flag(attention, "--length", o.length, 1, "tokens");
+  whole_flag(attention, "--batch", o.batch, 1, "sequences");
+  whole_flag(attention, "--heads", o.heads, 1, "heads");
+  whole_flag(attention, "--head-dim", o.head_dim, 1, "width of a head");
+  choice_flag<std::string>(attention, "--dtype", o.dtype, {{"f32", "f32"}, {"bf16", "bf16"}}, "element type");
+  whole_flag(attention, "--repeats", o.repeats, 1, "timed runs; the median counts");
+  example(attention, "longhaul bench attention --pattern window:512 --length 16384 --dtype bf16");
+
+  CLI::App& step = *app.add_subcommand("step", "training steps of a configuration");
+  step.callback([&o] { o.action = BenchOptions::Action::kStep; });
+  argument(step, "CONFIG", o.target, "YAML file");
+  set_flag(step, o.set);
+  whole_flag(step, "--steps", o.steps, 1, "timed steps after the warm-up");
+  example(step, "longhaul bench step configs/quickstart.yaml --steps 10");
+
+  CLI::App& generate = *app.add_subcommand("generate", "prompt reading and decoding");
+  generate.callback([&o] { o.action = BenchOptions::Action::kGenerate; });
+  argument(generate, "MODEL|CONFIG", o.target, "a trained model, or a YAML file for random weights");
+  set_flag(generate, o.set);
+  whole_flag(generate, "--context", o.context, 1, "tokens of the prompt");
+  whole_flag(generate, "--new", o.fresh, 1, "tokens to make");
+  example(generate, "longhaul bench generate runs/quickstart --context 1024 --new 128");
+  for (CLI::App* part : {&attention, &step, &generate}) {
+    device_flags(*part, o.device);
+    json_flag(*part, o.json);
+  }
+}
+
+}  // namespace longhaul::cli

@@ -1,0 +1,88 @@
+#include "train/commands/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "framework/base/error.h"
+#include "train/config/catalogue.h"
+#include "train/config/flatten.h"
+#include "train/config/load.h"
+
+namespace longhaul::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+int show(const ConfigOptions& options, Console& console) {
+  const config::Loaded loaded = config::load_config(options.config, options.set);
+  const std::vector<config::FlatValue> values = config::flatten(loaded.config);
+  if (options.json) {
+    Json out = Json::object();
+    for (const config::FlatValue& value : values) {
+      out[value.key] = {{"value", value.value}, {"origin", loaded.origin(value.key)}};
+    }
+    console.result(out.dump(2));
+    return 0;
+  }
+  if (!options.origin) {
+    std::string yaml = config::resolved_yaml(loaded.config);
+    yaml.pop_back();  // result() ends the line
+    console.result(yaml);
+    return 0;
+  }
+  constexpr size_t kWidest = 40;  // a longer value pushes its own origin only
+  size_t keys = 0, texts = 0;
+  for (const config::FlatValue& value : values) {
+    keys = std::max(keys, value.key.size());
+    if (value.value.size() <= kWidest) texts = std::max(texts, value.value.size());
+  }
+  std::string out;
+  for (const config::FlatValue& value : values) {
+    const std::string shown = value.value.empty() ? "-" : value.value;
+    out += fmt::format("{:<{}}  {:<{}}  {}\n", value.key, keys, shown, texts, loaded.origin(value.key));
+  }
+  out.pop_back();
+  console.result(out);
+  return 0;
+}
+
+int check_only(const ConfigOptions& options, Console& console) {
+  const config::Loaded loaded = config::load_config(options.config, options.set);
+  Json out = {{"config", options.config}, {"files", loaded.files}, {"keys", loaded.origins.size()}};
+  if (options.json) {
+    console.result(out.dump(2));
+    return 0;
+  }
+  console.result(fmt::format("{}: sound ({} file{}, {} override{})", options.config, loaded.files.size(),
+                             loaded.files.size() == 1 ? "" : "s", options.set.size(),
+                             options.set.size() == 1 ? "" : "s"));
+  return 0;
+}
+
+int explain(const ConfigOptions& options, Console& console) {
+  std::string text = options.key.empty() ? config::reference_page() : config::explain_key(options.key);
+  text.pop_back();
+  console.result(text);
+  return 0;
+}
+
+}  // namespace
+
+int run_config(const ConfigOptions& options, Console& console) {
+  switch (options.action) {
+    case ConfigOptions::Action::kShow:
+      return show(options, console);
+    case ConfigOptions::Action::kCheck:
+      return check_only(options, console);
+    case ConfigOptions::Action::kExplain:
+      return explain(options, console);
+    case ConfigOptions::Action::kSchema:
+      console.result(config::json_schema());
+      return 0;
+  }
+  return 0;
+}
+
+}  // namespace longhaul::cli

@@ -1,0 +1,78 @@
+#include "train/config/load.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "train/config/flatten.h"
+#include "train/config/reader.h"
+#include "train/config/schema.h"
+#include "train/config/sources.h"
+
+namespace longhaul::config {
+namespace {
+
+// The place a finding points at: the key, else the nearest section around it, else the file.
+Mark place_of(std::string key, const ReadResult& read, const Mark& file) {
+  while (true) {
+    if (const auto at = read.origins.find(key); at != read.origins.end()) return at->second;
+    const size_t dot = key.rfind('.');
+    if (dot == std::string::npos) return file;
+    key.resize(dot);
+  }
+}
+
+// A conflict of values of which one could not be read is no news: the wrong one is reported already.
+bool follows_from(const Finding& finding, const std::set<std::string>& wrong) {
+  for (const std::string& key : wrong) {
+    if (finding.key == key || finding.what.find(key) != std::string::npos || finding.key.starts_with(key + ".") ||
+        finding.key.starts_with(key + "[")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void report_findings(const Config& config, const ReadResult& read, const Mark& file, Problems& problems) {
+  const std::vector<Finding> findings = check_config(config);
+  if (findings.empty()) return;
+  const std::vector<FlatValue> values = flatten(config);
+  for (const Finding& finding : findings) {
+    if (follows_from(finding, read.wrong)) continue;
+    std::string what = finding.key + " ";
+    if (!finding.missing) {
+      for (const FlatValue& value : values) {
+        if (value.key != finding.key) continue;
+        what = fmt::format("{} = {}{}: ", value.key, value.value, read.origins.contains(value.key) ? "" : " (default)");
+      }
+    }
+    problems.add(place_of(finding.key, read, file), what + finding.what, finding.key);
+  }
+}
+
+}  // namespace
+
+std::string Loaded::origin(const std::string& key) const {
+  const auto at = origins.find(key);
+  if (at == origins.end()) return "default";
+  const Mark& mark = at->second;
+  if (mark.line == 0 || !mark.source->file) return mark.source ? mark.source->name : "default";
+  return fmt::format("{}:{}", mark.source->name, mark.line);
+}
+
+Loaded load_config(const std::string& path, const std::vector<std::string>& overrides) {
+  Problems problems;
+  const Merged merged = read_sources(path, overrides, problems);
+  if (merged.incomplete) problems.raise(path);
+  Loaded loaded;
+  const ReadResult read = read_config(merged.root, loaded.config, problems);
+  if (loaded.config.run.name.empty()) loaded.config.run.name = std::filesystem::path(path).stem().string();
+  complete(loaded.config);
+  report_findings(loaded.config, read, {merged.file}, problems);
+  problems.raise(path);
+  loaded.origins = read.origins;
+  loaded.files = merged.files;
+  return loaded;
+}
+
+}  // namespace longhaul::config
