@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "data/dataset.h"
 #include "framework/base/error.h"
 #include "train/config/catalogue.h"
 #include "train/config/flatten.h"
@@ -48,9 +49,31 @@ int show(const ConfigOptions& options, Console& console) {
   return 0;
 }
 
+// Opens every file of the splits far enough to know that it is there and readable.
+Json check_files(const config::Config& config) {
+  Json splits = Json::object();
+  const std::pair<const char*, const std::vector<config::DataEntry>*> all[] = {
+      {"train", &config.data.train}, {"valid", &config.data.valid}, {"test", &config.data.test}};
+  for (const auto& [name, entries] : all) {
+    if (entries->empty()) continue;
+    int64_t files = 0, bytes = 0;
+    for (const data::FileMark& mark : data::mark_files(config::DataConfig::entries(*entries))) {
+      ++files;
+      bytes += mark.size;
+    }
+    splits[name] = {{"files", files}, {"bytes", bytes}};
+  }
+  if (!config.data.tokenizer.path.empty()) {
+    const auto tokenizer = data::load_tokenizer(config.data.tokenizer);
+    splits["tokenizer"] = {{"ids", tokenizer->vocabulary_size()}};
+  }
+  return splits;
+}
+
 int check_only(const ConfigOptions& options, Console& console) {
   const config::Loaded loaded = config::load_config(options.config, options.set);
   Json out = {{"config", options.config}, {"files", loaded.files}, {"keys", loaded.origins.size()}};
+  if (options.data) out["data"] = check_files(loaded.config);
   if (options.json) {
     console.result(out.dump(2));
     return 0;
@@ -58,6 +81,17 @@ int check_only(const ConfigOptions& options, Console& console) {
   console.result(fmt::format("{}: sound ({} file{}, {} override{})", options.config, loaded.files.size(),
                              loaded.files.size() == 1 ? "" : "s", options.set.size(),
                              options.set.size() == 1 ? "" : "s"));
+  if (options.data) {
+    for (const auto& [name, facts] : out["data"].items()) {
+      if (name == "tokenizer") {
+        console.result(fmt::format("  data.tokenizer  {} ids", facts["ids"].get<int64_t>()));
+      } else {
+        console.result(fmt::format("  data.{:<9}  {} file{}, {}", name, facts["files"].get<int64_t>(),
+                                   facts["files"].get<int64_t>() == 1 ? "" : "s",
+                                   units::approximate_bytes(facts["bytes"].get<double>())));
+      }
+    }
+  }
   return 0;
 }
 
