@@ -2,6 +2,7 @@
 #pragma once
 #include <vector>
 
+#include "framework/kernels/attention.h"
 #include "framework/kernels/cross_entropy.h"
 #include "framework/kernels/elementwise.h"
 #include "framework/kernels/matmul.h"
@@ -19,6 +20,7 @@ namespace longhaul::kernels {
 /// and fills the entries it has; an entry it leaves alone is refused with a message that names the kernel and the device.
 struct Backend {
   const char* name = "";
+  AttentionKernels attention;
   MatmulKernels matmul;
   ElementwiseKernels elementwise;
   NormKernels norm;
@@ -32,7 +34,7 @@ struct Backend {
   /// Calls f with every Kernel entry.
   template <typename F>
   void each(F f) {
-    matmul.each(f), elementwise.each(f), norm.each(f), softmax.each(f), cross_entropy.each(f), rows.each(f), rotary.each(f), reduce.each(f), optimizer.each(f);
+    attention.each(f), matmul.each(f), elementwise.each(f), norm.each(f), softmax.each(f), cross_entropy.each(f), rows.each(f), rotary.each(f), reduce.each(f), optimizer.each(f);
   }
 };
 

@@ -8,6 +8,7 @@ extern "C" const longhaul::kernels::Backend* longhaul_backend_reference() {
     longhaul::kernels::Backend made;
     made.name = "reference";
     made.each([](auto& kernel) { kernel.set_backend("reference"); });
+    fill_attention(made.attention);
     fill_matmul(made.matmul);
     fill_elementwise(made.elementwise);
     fill_norm(made.norm);

@@ -6,6 +6,7 @@
 /// bf16 operands are widened to f32 as they are read and rounded as they are written; f64 stays f64 throughout.
 namespace longhaul::reference {
 
+void fill_attention(kernels::AttentionKernels& kernels);
 void fill_matmul(kernels::MatmulKernels& kernels);
 void fill_elementwise(kernels::ElementwiseKernels& kernels);
 void fill_norm(kernels::NormKernels& kernels);

@@ -1,0 +1,69 @@
+#include "framework/kernels/attention.h"
+
+#include <algorithm>
+
+namespace longhaul::kernels {
+namespace {
+
+int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+}  // namespace
+
+AttentionShape attention_shape(const View& query, const View& key, const View& value, const Pattern& pattern) {
+  AttentionShape shape;
+  shape.dtype = query.dtype;
+  shape.batch = query.shape[0];
+  shape.heads = query.shape[1];
+  shape.key_heads = key.shape[1];
+  shape.queries = pattern.query_rows();
+  shape.keys = pattern.key_rows();
+  shape.side_keys = pattern.side_keys();
+  shape.head_dim = query.shape[3];
+  shape.value_dim = value.shape[3];
+  return shape;
+}
+
+int attention_backward_splits(const AttentionShape& shape) {
+  const int64_t tasks = std::max<int64_t>(shape.batch * shape.key_heads, 1);
+  if (tasks >= 8) return 1;
+  const int64_t key_tiles =
+      (shape.keys + kPatternTile - 1) / kPatternTile + (shape.side_keys + kPatternTile - 1) / kPatternTile;
+  return static_cast<int>(std::clamp<int64_t>(std::min((16 + tasks - 1) / tasks, key_tiles / 4), 1, 16));
+}
+
+AttentionWorkspace attention_workspace(const AttentionShape& shape, bool backward) {
+  const int64_t d = round_up(shape.head_dim, 16), dv = round_up(shape.value_dim, 16);
+  const int64_t rows = round_up(shape.queries, kPatternTile);
+  const int64_t keys = round_up(shape.keys, kPatternTile) + round_up(shape.side_keys, kPatternTile);
+  constexpr int64_t kRow = kPatternTile * static_cast<int64_t>(sizeof(float));  // one column of a tile
+  AttentionWorkspace out;
+  if (!backward) {
+    // Packed key and value tile; queries, sums and statistics of a group of query tiles; scores.
+    out.per_thread = kRow * (d + dv) + kAttentionGroup * kRow * (d + dv + 1 + 16) + 3 * kRow * kPatternTile;
+    // Partial results of the chunks of keys, where few queries meet many keys.
+    const int64_t chunks = (keys / kPatternTile + kAttentionChunk - 1) / kAttentionChunk;
+    if (shape.queries * shape.heads / std::max<int64_t>(shape.key_heads, 1) <= kAttentionFewRows) {
+      out.shared = shape.batch * shape.heads * shape.queries * chunks * (dv + 16) * static_cast<int64_t>(sizeof(float));
+    }
+  } else {
+    const int splits = attention_backward_splits(shape);
+    const int64_t sums = rows * d * static_cast<int64_t>(sizeof(float));
+    out.per_thread = rows * (d + dv + 2) * 4 + kRow * (3 * d + 3 * dv) + 6 * kRow * kPatternTile;
+    if (shape.heads > shape.key_heads) out.per_thread += keys * (d + dv) * 4;
+    if (splits == 1) {
+      out.per_thread += sums;
+    } else {
+      out.shared = shape.batch * shape.heads * splits * sums;
+    }
+  }
+  out.per_thread = round_up(out.per_thread + 4096, 4096);
+  out.shared = round_up(out.shared, 4096);
+  return out;
+}
+
+int64_t attention_workspace_bytes(const AttentionShape& shape, bool backward, int threads) {
+  const AttentionWorkspace workspace = attention_workspace(shape, backward);
+  return workspace.shared + std::max(threads, 1) * workspace.per_thread;
+}
+
+}  // namespace longhaul::kernels
