@@ -1,6 +1,8 @@
 #include "framework/checkpoint/elements.h"
 
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "framework/base/error.h"
 
@@ -66,6 +68,23 @@ void store(DType dtype, double value, std::byte* to) {
 }
 
 }  // namespace
+
+void visit_bytes(const View& view, const std::function<void(std::span<const std::byte>)>& visit) {
+  constexpr int64_t kPieceBytes = int64_t{1} << 20;
+  const auto size = static_cast<int64_t>(size_of(view.dtype));
+  const int64_t all = view.elements();
+  const int64_t most = kPieceBytes / size;
+  std::vector<std::byte> copy(view.contiguous() ? 0 : static_cast<size_t>(std::min(most, all) * size));
+  for (int64_t done = 0; done < all; done += most) {
+    const int64_t count = std::min(most, all - done);
+    const auto* piece = static_cast<const std::byte*>(view.data) + done * size;
+    if (!view.contiguous()) {
+      gather_elements(view, done, count, copy.data());
+      piece = copy.data();
+    }
+    visit({piece, static_cast<size_t>(count * size)});
+  }
+}
 
 void gather_elements(const View& view, int64_t first, int64_t count, std::byte* out) {
   const auto size = static_cast<int64_t>(size_of(view.dtype));

@@ -52,6 +52,8 @@ class SafetensorsReader {
 
   const io::Path& path() const { return file_.path(); }
   const SafetensorsHeader& header() const { return header_; }
+  /// SHA-256 (hex) of everything before the first tensor.
+  const std::string& header_sha256() const { return header_sha256_; }
   const SafetensorsEntry* find(std::string_view name) const;
   /// throws CheckpointError naming file and tensor when there is none
   const SafetensorsEntry& entry(std::string_view name) const;
@@ -67,6 +69,7 @@ class SafetensorsReader {
  private:
   io::File file_;
   SafetensorsHeader header_;
+  std::string header_sha256_;
   std::map<std::string, size_t, std::less<>> index_;
 };
 

@@ -67,6 +67,10 @@ SafetensorsReader::SafetensorsReader(const io::Path& path) : file_(io::File::ope
   file_.read(8, std::as_writable_bytes(std::span(json)));
   header_ = parse_safetensors_header(json, size - 8 - length, where);
   header_.data_offset = 8 + length;
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(&length, 1)));
+  hash.update(json);
+  header_sha256_ = hash.finish_hex();
   for (size_t i = 0; i < header_.entries.size(); ++i) index_.emplace(header_.entries[i].name, i);
 }
 

@@ -10,8 +10,6 @@
 namespace longhaul::checkpoint {
 namespace {
 
-constexpr int64_t kPieceBytes = int64_t{1} << 20;
-
 // The layout of one tensor in the file.
 struct Placed {
   const SafetensorsItem* item;
@@ -42,31 +40,6 @@ Placed described(const SafetensorsItem& item) {
   else if (placed.entry.dtype.ends_with("16"))
     placed.element_bytes = 2;
   return placed;
-}
-
-// Writes a tensor row-major, handing every piece to `written`.
-template <typename Written>
-void stream(io::File& file, const SafetensorsItem& item, Written&& written) {
-  const auto put = [&](std::span<const std::byte> piece) {
-    file.write(piece);
-    written(piece);
-  };
-  if (!item.tensor.defined()) return put(std::as_bytes(std::span(item.raw_bytes)));
-  const int64_t bytes = item.tensor.bytes();
-  if (item.tensor.contiguous()) {
-    const auto* data = static_cast<const std::byte*>(item.tensor.raw());
-    for (int64_t done = 0; done < bytes; done += kPieceBytes)
-      put({data + done, static_cast<size_t>(std::min(kPieceBytes, bytes - done))});
-    return;
-  }
-  const View view = item.tensor.view();
-  const auto size = static_cast<int64_t>(size_of(view.dtype));
-  std::vector<std::byte> piece(static_cast<size_t>(kPieceBytes));
-  for (int64_t done = 0, all = view.elements(); done < all; done += kPieceBytes / size) {
-    const int64_t count = std::min(kPieceBytes / size, all - done);
-    gather_elements(view, done, count, piece.data());
-    put(std::span(piece).first(static_cast<size_t>(count * size)));
-  }
 }
 
 }  // namespace
@@ -112,10 +85,15 @@ ManifestFile write_safetensors(const io::Path& path, const std::vector<Safetenso
   whole.update(head);
   for (const Placed& tensor : placed) {
     Sha256 own;
-    stream(file, *tensor.item, [&](std::span<const std::byte> piece) {
+    const auto put = [&](std::span<const std::byte> piece) {
+      file.write(piece);
       whole.update(piece);
       own.update(piece);
-    });
+    };
+    if (tensor.item->tensor.defined())
+      visit_bytes(tensor.item->tensor.view(), put);
+    else
+      put(std::as_bytes(std::span(tensor.item->raw_bytes)));
     const SafetensorsEntry& entry = tensor.entry;
     out.tensors.push_back(
         {entry.name, entry.dtype, entry.shape, head.size() + entry.begin, head.size() + entry.end, own.finish_hex()});
