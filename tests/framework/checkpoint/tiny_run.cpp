@@ -43,10 +43,10 @@ TinyRun::TinyRun() {
     parts_.push_back(std::make_unique<TinyPart>(name, tensors));
     registry_.add(name, section, *parts_.back());
   };
-  add("model", Section::kModel, {{"embedding.weight", floats({16, 16})}, {"layers.0.bias", floats({16})}});
+  add("model", Section::kModel, {{"embedding.weight", floats({32, 24})}, {"layers.0.bias", floats({16})}});
   add("optimizer", Section::kOptimizer,
-      {{"first.embedding.weight", floats({16, 16})}, {"second.embedding.weight", floats({16, 16})}});
-  add("average", Section::kState, {{"embedding.weight", floats({16, 16}, DType::kBF16)}});
+      {{"first.embedding.weight", floats({32, 24})}, {"second.embedding.weight", floats({32, 24})}});
+  add("average", Section::kState, {{"embedding.weight", floats({32, 24}, DType::kBF16)}});
   add("sampler", Section::kState, {});
 }
 
