@@ -13,7 +13,14 @@
 #include "framework/base/fields.h"
 #include "models/common/options.h"
 
+namespace longhaul::nn {
+class Initializer;
+}
+
 namespace longhaul::models {
+
+class LanguageModel;
+struct ModelSpec;
 
 /// What a family may know about the rest of the configuration.
 struct ModelContext {
@@ -44,6 +51,8 @@ struct FamilyInfo {
   std::function<void(FamilyOptions&, const ModelContext&)> resolve;
   /// Reports everything that cannot work together; called after resolve.
   std::function<void(const FamilyOptions&, const ModelContext&, const Complain&)> check;
+  /// Builds the model; the options of the specification are of this family, resolved and checked.
+  std::function<std::unique_ptr<LanguageModel>(const ModelSpec&, nn::Initializer&)> build;
 };
 
 /// All families of this build, in the order help shows them.

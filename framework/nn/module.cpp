@@ -13,7 +13,7 @@ void Module::add(std::string name, Module& part) { entries_.push_back({std::move
 
 void Module::collect(const std::string& prefix, std::vector<NamedParameter>& into) const {
   for (const Entry& entry : entries_) {
-    if (entry.part) entry.part->collect(prefix + entry.name + ".", into);
+    if (entry.part) entry.part->collect(entry.name.empty() ? prefix : prefix + entry.name + ".", into);
     else if (entry.parameter.defined()) into.push_back({prefix + entry.name, entry.parameter});
   }
 }

@@ -40,6 +40,7 @@ class Module {
 
  protected:
   void add(std::string name, const Variable& parameter);
+  /// An empty name adds the part's own entries without a level of their own.
   void add(std::string name, Module& part);
 
  private:

@@ -1,6 +1,7 @@
 #include "models/local/options.h"
 
 #include "models/common/fields.h"
+#include "models/local/model.h"
 
 namespace longhaul::models {
 
@@ -19,6 +20,7 @@ FamilyInfo local_family() {
   info.check = [](const FamilyOptions& o, const ModelContext& context, const Complain& complain) {
     check_body(o.body, context, complain);
   };
+  info.build = build_local;
   return info;
 }
 

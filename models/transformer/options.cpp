@@ -1,6 +1,7 @@
 #include "models/transformer/options.h"
 
 #include "models/common/fields.h"
+#include "models/transformer/model.h"
 
 namespace longhaul::models {
 
@@ -12,6 +13,7 @@ FamilyInfo transformer_family() {
   info.check = [](const FamilyOptions& o, const ModelContext& context, const Complain& complain) {
     check_body(o.body, context, complain);
   };
+  info.build = build_transformer;
   return info;
 }
 

@@ -1,0 +1,105 @@
+#include "models/common/self_attention.h"
+
+#include <cmath>
+
+#include "framework/ops/rotary.h"
+#include "framework/ops/shape.h"
+#include "framework/ops/support.h"
+#include "framework/pattern/builders.h"
+#include "framework/tensor/memory.h"
+
+namespace longhaul::models {
+namespace {
+
+constexpr size_t kCachedPatterns = 8;
+
+/// Keys and values of the tokens seen so far.
+struct KeyValueState final : MixerState {
+  Tensor keys, values;  // [B, Hk, capacity, d]
+};
+
+Tensor broadcast_fact(const Tensor& fact) {
+  return fact.defined() ? fact.reshape({fact.size(0), 1, fact.size(1)}) : Tensor();
+}
+
+}  // namespace
+
+const Pattern& PatternCache::get(const Extent& extent, bool segments) {
+  for (const Entry& entry : entries_) {
+    if (entry.extent == extent && entry.segments == segments) return entry.pattern;
+  }
+  if (entries_.size() == kCachedPatterns) entries_.erase(entries_.begin());
+  const Pattern pattern = rule_(extent);
+  entries_.push_back({extent, segments, segments ? pattern::within_segments(pattern) : pattern});
+  return entries_.back().pattern;
+}
+
+SelfAttentionOptions SelfAttentionOptions::from(const BodyOptions& body, int layer) {
+  return {.dim = body.dim,
+          .heads = body.heads,
+          .key_heads = body.kv_heads,
+          .head_dim = body.head_dim,
+          .bias = body.bias,
+          .rotary = body.positions == Positions::kRotary,
+          .rotary_base = body.rotary_base,
+          .dropout = body.attention_dropout,
+          .deviation = body.init_std,
+          // Projections into the residual stream start smaller, as in Radford et al. 2019, section 2.3.
+          .out_deviation = body.init_std / std::sqrt(2.0 * body.layers),
+          .layer = layer};
+}
+
+SelfAttention::SelfAttention(const SelfAttentionOptions& o, std::shared_ptr<PatternCache> patterns, nn::Initializer& init)
+    : options_(o),
+      patterns_(std::move(patterns)),
+      qkv_(o.dim, (o.heads + 2 * o.key_heads) * o.head_dim, o.bias, o.deviation, init),
+      out_(o.heads * o.head_dim, o.dim, o.bias, o.out_deviation, init) {
+  add("qkv", qkv_);
+  add("out", out_);
+}
+
+Variable SelfAttention::project(const Variable& hidden, const SequenceInfo& sequence) const {
+  const Variable qkv = qkv_(hidden);  // [B, N, (H + 2 Hk) d]
+  if (!options_.rotary) return qkv;
+  const int64_t heads = options_.heads + 2 * options_.key_heads;
+  const Variable by_head = ops::reshape(qkv, {sequence.batch, sequence.length, heads, options_.head_dim});
+  const Variable turned = ops::rotary(by_head, sequence.positions, 0, options_.heads + options_.key_heads, options_.rotary_base);
+  return ops::reshape(turned, {sequence.batch, sequence.length, heads * options_.head_dim});
+}
+
+Variable SelfAttention::forward(const Variable& hidden, const SequenceInfo& sequence, const nn::StepContext& context) const {
+  attention::AttentionSpec spec;
+  spec.pattern = patterns_->get(Extent::square(sequence.length), sequence.documents.defined());
+  spec.query.segment = spec.key.segment = broadcast_fact(sequence.documents);
+  spec.key.valid = broadcast_fact(sequence.valid);
+  if (context.training && options_.dropout > 0) {
+    spec.dropout = {.stream = context.stream(static_cast<uint32_t>(options_.layer), RandomPurpose::kAttentionDropout), .probability = options_.dropout, .first_row = static_cast<uint64_t>(context.first_row)};
+  }
+  return out_(attention::self_attention(project(hidden, sequence), options_.heads, options_.key_heads, spec));
+}
+
+std::unique_ptr<MixerState> SelfAttention::start(int64_t batch, int64_t capacity, const nn::StepContext& context) const {
+  const MemoryScope scope(MemoryFamily::kState);
+  auto state = std::make_unique<KeyValueState>();
+  const Shape shape{batch, options_.key_heads, capacity, options_.head_dim};
+  state->keys = Tensor::empty(shape, context.compute, qkv_.weight().device());
+  state->values = Tensor::empty(shape, context.compute, qkv_.weight().device());
+  return state;
+}
+
+Variable SelfAttention::step(const Variable& hidden, MixerState& state, const SequenceInfo& sequence, const nn::StepContext&) const {
+  auto& cache = static_cast<KeyValueState&>(state);
+  const int64_t seen = sequence.first_position, total = seen + sequence.length;
+  const Variable qkv = project(hidden, sequence);
+  const attention::FusedParts parts = attention::split_fused(qkv.value(), options_.heads, options_.key_heads);
+  const auto& copy = ops::table(qkv.value()).elementwise.copy;
+  copy(parts.key, cache.keys.slice(2, seen, total));
+  copy(parts.value, cache.values.slice(2, seen, total));
+  attention::AttentionSpec spec;
+  spec.pattern = patterns_->get(Extent::decode(sequence.length, total), false);
+  const auto mixed = attention::block_attention(Variable(parts.query), Variable(cache.keys.slice(2, 0, total)), Variable(cache.values.slice(2, 0, total)), spec).out;
+  const Variable rows = ops::permute(mixed, {0, 2, 1, 3});  // [B, n, H, d]
+  return out_(ops::reshape(rows, {sequence.batch, sequence.length, options_.heads * options_.head_dim}));
+}
+
+}  // namespace longhaul::models
