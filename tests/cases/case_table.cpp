@@ -37,7 +37,8 @@ bool add_cases(std::vector<OpCase> list) {
   return true;
 }
 
-Tensor make_input(const Input& input, uint32_t k, DType dtype, Device device) {
+Tensor make_input(const Input& input, uint32_t k, DType requested, Device device) {
+  const DType dtype = input.parameter && requested == DType::kBF16 ? DType::kF32 : requested;
   const Tensor out = Tensor::empty(input.shape, dtype, device);
   if (device.is_meta()) return out;
   const RandomStream stream{.seed = 7, .step = 0, .layer = k, .purpose = RandomPurpose::kTest};

@@ -18,7 +18,9 @@ enum class Fill { kNormal, kPositive, kConstant, kHuge, kFirstRowMinusInfinity }
 struct Input {
   Shape shape;
   Fill fill = Fill::kNormal;
+  bool parameter = false;  // stays f32 where activations are bf16, as in mixed precision
 };
+inline Input parameter(const Shape& shape) { return {shape, Fill::kNormal, true}; }
 
 enum class Use {
   kAll,

@@ -30,11 +30,11 @@ const std::map<DType, Tolerance> kProducts = {{DType::kF32, {4e-6}}, {DType::kBF
 const std::map<DType, Tolerance> kStatistics = {{DType::kF32, {4e-6}}};
 
 const bool kLinear = add_cases({
-    {.op = "linear", .name = "bias", .inputs = {{{2, 5, 33}}, {{17, 33}}, {{17}}}, .call = [](In in) -> Out { return {ops::linear(in[0], in[1], in[2])}; }, .tolerance = kProducts},
-    {.op = "linear", .name = "without bias, one row", .inputs = {{{1, 40}}, {{24, 40}}}, .call = [](In in) -> Out { return {ops::linear(in[0], in[1], {})}; }, .tolerance = kProducts},
-    {.op = "linear", .name = "a shared weight", .inputs = {{{6, 16}}, {{16, 16}}},
+    {.op = "linear", .name = "bias", .inputs = {{{2, 5, 33}}, parameter({17, 33}), parameter({17})}, .call = [](In in) -> Out { return {ops::linear(in[0], in[1], in[2])}; }, .tolerance = kProducts},
+    {.op = "linear", .name = "without bias, one row", .inputs = {{{1, 40}}, parameter({24, 40})}, .call = [](In in) -> Out { return {ops::linear(in[0], in[1], {})}; }, .tolerance = kProducts},
+    {.op = "linear", .name = "a shared weight", .inputs = {{{6, 16}}, parameter({16, 16})},
      .call = [](In in) -> Out { return {ops::linear(ops::linear(in[0], in[1], {}), in[1], {})}; }, .tolerance = {{DType::kF32, {1e-5, "two products deep"}}, {DType::kBF16, {5e-2, "two products deep"}}}},
-    {.op = "linear", .name = "a hidden layer", .inputs = {{{4096, 512}}, {{2048, 512}}, {{2048}}}, .call = [](In in) -> Out { return {ops::linear(in[0], in[1], in[2])}; }, .use = Use::kBench,
+    {.op = "linear", .name = "a hidden layer", .inputs = {{{4096, 512}}, parameter({2048, 512}), parameter({2048})}, .call = [](In in) -> Out { return {ops::linear(in[0], in[1], in[2])}; }, .use = Use::kBench,
      .flops = 6.0 * 4096 * 512 * 2048},
     {.op = "matmul", .name = "plain", .inputs = {{{5, 7}}, {{7, 9}}}, .call = [](In in) -> Out { return {ops::matmul(in[0], in[1])}; }, .tolerance = kProducts},
     {.op = "matmul", .name = "first turned", .inputs = {{{7, 5}}, {{7, 9}}}, .call = [](In in) -> Out { return {ops::matmul(in[0], in[1], true)}; }, .tolerance = kProducts},
@@ -82,14 +82,14 @@ const bool kLoss = add_cases({
 Out feed(In in, ops::FeedForwardOptions options) { return {ops::feed_forward(in[0], {.in = in[1], .in_bias = in[2], .out = in[3], .out_bias = in[4]}, options)}; }
 
 const bool kFeedForward = add_cases({
-    {.op = "feed_forward", .name = "gelu", .inputs = {{{2, 5, 16}}, {{24, 16}}, {{24}}, {{16, 24}}, {{16}}}, .call = [](In in) { return feed(in, {}); }, .tolerance = kProducts},
-    {.op = "feed_forward", .name = "relu in chunks", .inputs = {{{11, 16}}, {{24, 16}}, {{24}}, {{16, 24}}, {{16}}},
+    {.op = "feed_forward", .name = "gelu", .inputs = {{{2, 5, 16}}, parameter({24, 16}), parameter({24}), parameter({16, 24}), parameter({16})}, .call = [](In in) { return feed(in, {}); }, .tolerance = kProducts},
+    {.op = "feed_forward", .name = "relu in chunks", .inputs = {{{11, 16}}, parameter({24, 16}), parameter({24}), parameter({16, 24}), parameter({16})},
      .call = [](In in) { return feed(in, {.activation = ops::Activation::kRelu, .chunk_rows = 4}); }, .tolerance = kProducts},
-    {.op = "feed_forward", .name = "swiglu", .inputs = {{{7, 16}}, {{48, 16}}, {{48}}, {{16, 24}}, {{16}}},
+    {.op = "feed_forward", .name = "swiglu", .inputs = {{{7, 16}}, parameter({48, 16}), parameter({48}), parameter({16, 24}), parameter({16})},
      .call = [](In in) { return feed(in, {.activation = ops::Activation::kSwiglu}); }, .tolerance = {{DType::kF32, {1e-5, "products of products"}}, {DType::kBF16, {5e-2, "products of products"}}}},
-    {.op = "feed_forward", .name = "swiglu in chunks", .inputs = {{{7, 16}}, {{48, 16}}, {{48}}, {{16, 24}}, {{16}}},
+    {.op = "feed_forward", .name = "swiglu in chunks", .inputs = {{{7, 16}}, parameter({48, 16}), parameter({48}), parameter({16, 24}), parameter({16})},
      .call = [](In in) { return feed(in, {.activation = ops::Activation::kSwiglu, .chunk_rows = 3}); }, .tolerance = {{DType::kF32, {1e-5, "products of products"}}, {DType::kBF16, {5e-2, "products of products"}}}},
-    {.op = "feed_forward", .name = "a layer", .inputs = {{{4096, 512}}, {{2048, 512}}, {{2048}}, {{512, 2048}}, {{512}}}, .call = [](In in) { return feed(in, {}); }, .use = Use::kBench,
+    {.op = "feed_forward", .name = "a layer", .inputs = {{{4096, 512}}, parameter({2048, 512}), parameter({2048}), parameter({512, 2048}), parameter({512})}, .call = [](In in) { return feed(in, {}); }, .use = Use::kBench,
      .flops = 12.0 * 4096 * 512 * 2048},
 });
 
@@ -99,17 +99,17 @@ std::vector<ReversibleBlock> two_blocks(const Variable& weight) {
 }
 
 const bool kMemory = add_cases({
-    {.op = "recompute", .name = "a layer used twice", .inputs = {{{5, 12}}, {{12, 12}}},
+    {.op = "recompute", .name = "a layer used twice", .inputs = {{{5, 12}}, parameter({12, 12})},
      .call = [](In in) -> Out {
        const auto layer = [](std::span<const Variable> x) -> Out { return {ops::unary(ops::linear(x[0], x[1], {}), ops::UnaryOp::kTanh), ops::scale(x[0], 2)}; };
        const Out first = recompute(layer, in);
        const Variable again[] = {first[0], in[1]};
        return {recompute(layer, again)[0], first[1]};
      }, .tolerance = kProducts},
-    {.op = "reversible", .name = "inputs rebuilt", .inputs = {{{5, 12}}, {{5, 12}}, {{12, 12}}},
+    {.op = "reversible", .name = "inputs rebuilt", .inputs = {{{5, 12}}, {{5, 12}}, parameter({12, 12})},
      .call = [](In in) -> Out { return reversible_sequence(two_blocks(in[2]), in[0], in[1], ReversibleBackward::kRebuild); },
      .tolerance = {{DType::kF32, {2e-5, "inputs are rebuilt in f32"}}}},
-    {.op = "residual", .name = "stored activations", .inputs = {{{5, 12}}, {{5, 12}}, {{12, 12}}},
+    {.op = "residual", .name = "stored activations", .inputs = {{{5, 12}}, {{5, 12}}, parameter({12, 12})},
      .call = [](In in) -> Out { return reversible_sequence(two_blocks(in[2]), in[0], in[1], ReversibleBackward::kStored); }, .tolerance = {{DType::kF32, {1e-5}}}},
 });
 

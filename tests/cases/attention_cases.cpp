@@ -1,0 +1,68 @@
+#include "framework/attention/block_attention.h"
+#include "framework/pattern/builders.h"
+#include "tests/cases/case_table.h"
+
+namespace longhaul::testing {
+namespace {
+
+using In = std::span<const Variable>;
+using Out = std::vector<Variable>;
+
+const std::map<DType, Tolerance> kAttention = {{DType::kF32, {4e-6}}, {DType::kBF16, {3e-2, "probabilities and score gradients are rounded to 8 bits of mantissa"}}};
+
+Out attend(In in, const attention::AttentionSpec& spec) {
+  const auto result = attention::block_attention(in[0], in[1], in[2], spec);
+  return {result.out, result.lse};
+}
+
+OpCase heads_case(const char* name, Shape query, Shape key, std::function<attention::AttentionSpec(Device)> spec) {
+  return {.op = "block_attention", .name = name, .inputs = {{query}, {key}, {key}}, .call = [spec](In in) { return attend(in, spec(in[0].device())); }, .tolerance = kAttention};
+}
+
+attention::AttentionSpec with(const Pattern& pattern) {
+  attention::AttentionSpec spec;
+  spec.pattern = pattern;
+  return spec;
+}
+
+Tensor segments(int64_t length, Device device) {
+  std::vector<int32_t> values;
+  for (int64_t i = 0; i < length; ++i) values.push_back(static_cast<int32_t>(i / 5));
+  return Tensor::of<int32_t>({1, 1, length}, values, device);
+}
+
+const bool kBlock = add_cases({
+    heads_case("causal, log-sum-exp used", {1, 2, 9, 8}, {1, 2, 9, 8}, [](Device) { return with(pattern::causal(Extent::square(9))); }),
+    heads_case("two-sided, grouped heads", {2, 4, 7, 8}, {2, 2, 7, 8}, [](Device) { return with(pattern::dense(Extent::square(7))); }),
+    heads_case("window over a tile border", {1, 1, 70, 8}, {1, 1, 70, 8}, [](Device) { return with(pattern::sliding_window(Extent::square(70), 4, 0)); }),
+    heads_case("the last queries of a cache", {1, 2, 2, 8}, {1, 2, 11, 8}, [](Device) { return with(pattern::causal(Extent::decode(2, 11))); }),
+    heads_case("segments", {1, 2, 13, 8}, {1, 2, 13, 8}, [](Device device) {
+      auto spec = with(pattern::within_segments(pattern::causal(Extent::square(13))));
+      spec.query.segment = spec.key.segment = segments(13, device);
+      return spec;
+    }),
+    heads_case("dropout", {1, 2, 12, 8}, {1, 2, 12, 8}, [](Device) {
+      auto spec = with(pattern::causal(Extent::square(12)));
+      spec.dropout = {.stream = {.seed = 11, .step = 3, .layer = 1, .purpose = RandomPurpose::kAttentionDropout}, .probability = 0.25, .first_row = 6};
+      return spec;
+    }),
+    heads_case("rows that see nothing", {2, 1, 6, 8}, {2, 1, 6, 8}, [](Device device) {
+      auto spec = with(pattern::causal(Extent::square(6)));
+      spec.key.valid = Tensor::of<uint8_t>({2, 1, 6}, {0, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0}, device);
+      return spec;
+    }),
+});
+
+const bool kSelf = add_cases({
+    {.op = "self_attention", .name = "fused projection, causal", .inputs = {{{2, 11, 3 * 2 * 8}}}, .call = [](In in) -> Out { return {attention::self_attention(in[0], 2, 2, with(pattern::causal(Extent::square(11))))}; },
+     .tolerance = kAttention},
+    {.op = "self_attention", .name = "grouped heads in blocks", .inputs = {{{1, 10, 6 * 8}}}, .call = [](In in) -> Out { return {attention::self_attention(in[0], 4, 1, with(pattern::blocks(Extent::square(10), 4, true)))}; },
+     .tolerance = kAttention},
+    {.op = "self_attention", .name = "dilated window", .inputs = {{{1, 20, 3 * 8}}}, .call = [](In in) -> Out { return {attention::self_attention(in[0], 1, 1, with(pattern::dilated_window(Extent::square(20), 3, 2, 0)))}; },
+     .tolerance = kAttention},
+    {.op = "self_attention", .name = "a layer", .inputs = {{{1, 4096, 3 * 512}}}, .call = [](In in) -> Out { return {attention::self_attention(in[0], 8, 8, with(pattern::causal(Extent::square(4096))))}; },
+     .use = Use::kBench, .tolerance = kAttention, .flops = 14.0 * 4096 * 512 * 2080},
+});
+
+}  // namespace
+}  // namespace longhaul::testing
