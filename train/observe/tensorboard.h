@@ -31,6 +31,7 @@ class TensorBoardFile {
   /// folder hold from that step on, as a run that continues from a checkpoint does.
   TensorBoardFile(const io::Path& folder, double wall_time, int64_t first_step);
   void add(const TensorBoardEvent& event);
+  void sync() { file_.sync(); }
   const io::Path& path() const { return file_.path(); }
 
  private:
