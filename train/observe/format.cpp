@@ -12,8 +12,8 @@ std::string grouped(double value) {
   if (size < 9.995) return fmt::format("{:.2f}", value);
   if (size < 99.95) return fmt::format("{:.1f}", value);
   std::string digits = fmt::format("{:.0f}", size);
-  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
-  return value < 0 ? fmt::format("-{}", digits) : digits;
+  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), 1, ',');
+  return value < 0 ? "-" + digits : digits;
 }
 
 std::string short_count(double value) {
