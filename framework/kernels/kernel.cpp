@@ -19,6 +19,7 @@ namespace detail {
 
 void refuse(std::string_view kernel, std::string_view backend, const DTypeSet& dtypes, DType received, Status status) {
   if (status == Status::kFailed) fail("[{}] the kernel of device {} failed on {}", kernel, backend, received);
+  if (dtypes.has(received)) fail("[{}] the kernel of device {} does not take this combination of element types or options; its first operand is {}", kernel, backend, received);
   fail("[{}] device {} has no kernel for {}; it has {}\n  hint: choose another run.precision or run.device", kernel, backend, received, dtypes.text());
 }
 
