@@ -13,18 +13,18 @@ enum class OptimizerKind { kAdamW, kAdam, kAdafactor, kSgd };
 
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::kAdamW;
-  double weight_decay = 0;            // adamw, adafactor: decoupled; adam, sgd: added to the gradient
-  std::vector<std::string> no_decay;  // patterns of names without weight decay
-  double beta1 = 0.9, beta2 = 0.999;  // adamw, adam
-  double eps = 1e-8;                  // adamw, adam
-  double momentum = 0.9;              // sgd; 0 = none
-  bool nesterov = false;              // sgd
-  double factor_beta1 = 0;            // adafactor: first moment, 0 = none
-  double decay_rate = 0.8;            // adafactor: beta2_t = 1 - t^-decay_rate
-  double clip_threshold = 1;          // adafactor: largest RMS of an update
-  bool scale_parameter = true;        // adafactor: steps are relative to the RMS of the parameter, at least 1e-3
-  bool relative_step = false;         // adafactor: rho = min(1e-2, 1/sqrt(t)) instead of the learning rate
-  bool warmup_init = false;           // adafactor, with relative_step: rho = min(1e-6 t, 1/sqrt(t))
+  double weight_decay = 0;                 // adamw, adafactor: decoupled; adam, sgd: added to the gradient
+  std::vector<std::string> no_decay = {};  // patterns of names without weight decay
+  double beta1 = 0.9, beta2 = 0.999;       // adamw, adam
+  double eps = 1e-8;                       // adamw, adam
+  double momentum = 0.9;                   // sgd; 0 = none
+  bool nesterov = false;                   // sgd
+  double factor_beta1 = 0;                 // adafactor: first moment, 0 = none
+  double decay_rate = 0.8;                 // adafactor: beta2_t = 1 - t^-decay_rate
+  double clip_threshold = 1;               // adafactor: largest RMS of an update
+  bool scale_parameter = true;             // adafactor: steps are relative to the RMS of the parameter, at least 1e-3
+  bool relative_step = false;              // adafactor: rho = min(1e-2, 1/sqrt(t)) instead of the learning rate
+  bool warmup_init = false;                // adafactor, with relative_step: rho = min(1e-6 t, 1/sqrt(t))
 };
 
 /// Moves parameters along their gradients. Its tensors are f32, in the optimizer family of memory, and part of every

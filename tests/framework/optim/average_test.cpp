@@ -47,7 +47,8 @@ TEST(MovingAverage, AStateTakenOverContinuesBitForBit) {
   average.save_state(state);
   const Parameter other = parameter({9, 9, 9});
   MovingAverage continued({other}, 0.9);
-  continued.load_state(state);
+  MemoryReader reader(state);
+  continued.load_state(reader);
   other.variable.value().copy_from_host(w.variable.value().raw(), 12);
   average.update(), continued.update();
   const MovingAverage::Swap one(average), two(continued);

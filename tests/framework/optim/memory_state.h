@@ -1,4 +1,4 @@
-// defines: MemoryState, a state writer and reader in one, for tests of parts without files
+// defines: MemoryState and MemoryReader, a part's state without files, for tests
 #pragma once
 #include <cstring>
 #include <map>
@@ -11,7 +11,7 @@
 
 namespace longhaul {
 
-class MemoryState final : public StateWriter, public StateReader {
+class MemoryState final : public StateWriter {
  public:
   void integer(const std::string& name, int64_t value) override { integers_[name] = {value}; }
   void real(const std::string& name, double value) override { reals_[name] = {value}; }
@@ -26,28 +26,36 @@ class MemoryState final : public StateWriter, public StateReader {
     tensors_[name] = copy;
   }
 
-  int64_t integer(const std::string& name) override { return integers_.at(name).at(0); }
-  double real(const std::string& name) override { return reals_.at(name).at(0); }
-  std::string text(const std::string& name) override { return texts_.at(name); }
-  std::vector<int64_t> integers(const std::string& name) override { return integers_.at(name); }
-  std::vector<double> reals(const std::string& name) override { return reals_.at(name); }
+ private:
+  friend class MemoryReader;
+  std::map<std::string, std::vector<int64_t>> integers_;
+  std::map<std::string, std::vector<double>> reals_;
+  std::map<std::string, std::string> texts_;
+  std::map<std::string, Tensor> tensors_;
+};
+
+class MemoryReader final : public StateReader {
+ public:
+  explicit MemoryReader(const MemoryState& state) : state_(state) {}
+  int64_t integer(const std::string& name) override { return state_.integers_.at(name).at(0); }
+  double real(const std::string& name) override { return state_.reals_.at(name).at(0); }
+  std::string text(const std::string& name) override { return state_.texts_.at(name); }
+  std::vector<int64_t> integers(const std::string& name) override { return state_.integers_.at(name); }
+  std::vector<double> reals(const std::string& name) override { return state_.reals_.at(name); }
   void tensor(const std::string& name, const Tensor& into) override {
-    const Tensor& stored = tensors_.at(name);
+    const Tensor& stored = state_.tensors_.at(name);
     check(stored.shape() == into.shape() && stored.dtype() == into.dtype(), "{} has another shape", name);
     std::memcpy(into.raw(), stored.raw(), static_cast<size_t>(into.bytes()));
   }
   std::vector<std::string> tensor_names() const override {
     std::vector<std::string> names;
-    for (const auto& [name, tensor] : tensors_) names.push_back(name);
+    for (const auto& [name, tensor] : state_.tensors_) names.push_back(name);
     return names;
   }
-  Tensor tensor(const std::string& name) override { return tensors_.at(name); }
+  Tensor tensor(const std::string& name) override { return state_.tensors_.at(name); }
 
  private:
-  std::map<std::string, std::vector<int64_t>> integers_;
-  std::map<std::string, std::vector<double>> reals_;
-  std::map<std::string, std::string> texts_;
-  std::map<std::string, Tensor> tensors_;
+  const MemoryState& state_;
 };
 
 }  // namespace longhaul

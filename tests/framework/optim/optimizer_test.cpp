@@ -216,7 +216,8 @@ TEST_P(OptimizerOn, AStateTakenOverContinuesBitForBit) {
     Twin other = twin("w", {3, 5}, 2, GetParam());
     std::memcpy(other.parameter.variable.value().raw(), one.parameter.variable.value().raw(), 15 * sizeof(float));
     const auto continued = make_optimizer({other.parameter}, options);
-    continued->load_state(state);
+    MemoryReader reader(state);
+    continued->load_state(reader);
     EXPECT_EQ(continued->updates(), 3);
 
     for (int t = 4; t <= 8; ++t) {
