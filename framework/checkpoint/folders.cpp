@@ -105,34 +105,35 @@ void remove_leftovers(const io::Path& checkpoints) {
   }
 }
 
-std::vector<int64_t> rotate(const io::Path& checkpoints, int64_t saved, const Retention& retention) {
+std::vector<int64_t> steps_to_remove(const io::Path& checkpoints, int64_t saved, const Retention& retention) {
   const auto pinned = [&](int64_t step) {
     return std::find(retention.pinned.begin(), retention.pinned.end(), step) != retention.pinned.end();
   };
   int kept = 1;  // the one just saved, whatever else is there
-  std::vector<FolderEntry> going;
-  for (FolderEntry& entry : entries_of(checkpoints)) {
+  std::vector<int64_t> out;
+  for (const FolderEntry& entry : entries_of(checkpoints)) {
     const int64_t step = entry.parsed.step;
     if (entry.parsed.kind != FolderKind::kCommitted || step >= saved || pinned(step)) continue;
     // A folder without a sound manifest is of no use to a resume, so it takes no sound one's place.
-    if (kept < retention.keep) {
+    if (kept < retention.keep)
       kept += manifest_holds(checkpoints / entry.name) ? 1 : 0;
-      continue;
-    }
-    going.push_back(std::move(entry));
+    else
+      out.push_back(step);
   }
-  std::vector<int64_t> removed;
-  for (FolderEntry& entry : going) {
-    const std::string discarded = unique_name(entry.parsed.step, kDiscardedSuffix);
-    io::rename(checkpoints / entry.name, checkpoints / discarded);
-    removed.push_back(entry.parsed.step);
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+std::vector<int64_t> rotate(const io::Path& checkpoints, int64_t saved, const Retention& retention) {
+  const std::vector<int64_t> going = steps_to_remove(checkpoints, saved, retention);
+  for (const int64_t step : going) {
+    io::rename(checkpoints / folder_name(step), checkpoints / unique_name(step, kDiscardedSuffix));
   }
   if (!going.empty()) io::sync_folder(checkpoints);
   for (const FolderEntry& entry : entries_of(checkpoints)) {
     if (entry.parsed.kind == FolderKind::kDiscarded) io::remove_all(checkpoints / entry.name);
   }
-  std::sort(removed.begin(), removed.end());
-  return removed;
+  return going;
 }
 
 }  // namespace longhaul::checkpoint

@@ -35,7 +35,9 @@ std::vector<FolderEntry> candidates_of(const io::Path& checkpoints);
 /// "<step folder><suffix><process id>-<count>", unlike every other name of this process.
 std::string unique_name(int64_t step, const char* suffix);
 
-/// Removes what retention does not keep after `saved` was verified; folders of later steps stay. Returns removed steps.
+/// Steps that retention does not keep when `saved` is known to be sound, oldest first; later steps than it always stay.
+std::vector<int64_t> steps_to_remove(const io::Path& checkpoints, int64_t saved, const Retention& retention);
+/// Removes them. Returns the removed steps.
 std::vector<int64_t> rotate(const io::Path& checkpoints, int64_t saved, const Retention& retention);
 
 }  // namespace longhaul::checkpoint

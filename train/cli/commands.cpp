@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "train/cli/parsers.h"
+#include "train/commands/checkpoint.h"
 #include "train/commands/config.h"
 
 namespace longhaul::cli {
@@ -24,6 +25,7 @@ void add(CLI::App& app, std::function<int(Console&)>& selected, const char* name
 }  // namespace
 
 void add_commands(CLI::App& app, std::function<int(Console&)>& selected) {
+  add(app, selected, "checkpoint", parse_checkpoint, run_checkpoint);
   add(app, selected, "config", parse_config, run_config);
 }
 

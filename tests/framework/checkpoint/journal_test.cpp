@@ -4,7 +4,7 @@
 
 #include "framework/base/io_faults.h"
 #include "framework/base/sha256.h"
-#include "tests/framework/checkpoint/support.h"
+#include "tests/support/folder_test.h"
 
 namespace longhaul::checkpoint {
 namespace {

@@ -7,7 +7,7 @@
 #include <array>
 #include <regex>
 
-#include "tests/framework/checkpoint/support.h"
+#include "tests/support/folder_test.h"
 
 namespace longhaul::checkpoint {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "framework/base/io_faults.h"
 #include "framework/checkpoint/folders.h"
-#include "tests/framework/checkpoint/support.h"
-#include "tests/framework/checkpoint/tiny_run.h"
+#include "tests/support/folder_test.h"
+#include "tests/support/tiny_run.h"
 
 namespace longhaul::checkpoint {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "framework/base/sha256.h"
 #include "framework/checkpoint/safetensors.h"
-#include "tests/framework/checkpoint/support.h"
-#include "tests/framework/checkpoint/tiny_run.h"
+#include "tests/support/folder_test.h"
+#include "tests/support/tiny_run.h"
 
 namespace longhaul::checkpoint {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/framework/checkpoint/tiny_run.h"
+#include "tests/support/tiny_run.h"
 
 #include <limits>
 
