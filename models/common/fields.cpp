@@ -68,7 +68,8 @@ void check_body(const BodyOptions& o, const ModelContext& context, const Complai
   }
   const bool tabled = o.positions == Positions::kLearned || o.positions == Positions::kAxial;
   if (tabled && o.max_positions < context.sequence_length) {
-    complain("max_positions", fmt::format("is less than data.sequence_length = {}", context.sequence_length));
+    complain("max_positions", fmt::format("is less than the longest sequence of data.sequence_length and stages, {}",
+                                          context.sequence_length));
   }
   if (o.positions == Positions::kAxial) {
     if (o.axial_shape.size() != 2) {

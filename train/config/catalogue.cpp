@@ -79,6 +79,7 @@ class Describer final : public FieldVisitor {
     entry.expected = traits.same_as.empty() ? "" : fmt::format("the keys of `{}`", traits.same_as);
     entry.resume = resolved(traits.resume);
     entry.shorthand = traits.shorthand;
+    entry.same_as = traits.same_as;
     entries.push_back(std::move(entry));
   }
   CatalogueEntry entry_of(const Field& field) const {

@@ -20,6 +20,7 @@ struct CatalogueEntry {
   Resume resume = Resume::kFixed;
   std::vector<std::string> families;  // keys of the model section that only some families have; empty: all
   std::string shorthand;              // list of sections: the key a plain value stands for
+  std::string same_as;                // section: its keys are those of this one
 };
 
 /// Every key and section of the schema, keys of all families included, in the order of the declaration.

@@ -11,8 +11,9 @@ using models::Form;
 
 class Findings {
  public:
-  void add(std::string key, std::string what) { list.push_back({std::move(key), std::move(what), false}); }
-  void missing(std::string key, std::string what) { list.push_back({std::move(key), std::move(what), true}); }
+  void add(std::string key, std::string what) { list.push_back({std::move(key), std::move(what), false, false}); }
+  void given(std::string key, std::string what) { list.push_back({std::move(key), std::move(what), false, true}); }
+  void missing(std::string key, std::string what) { list.push_back({std::move(key), std::move(what), true, false}); }
   std::vector<Finding> list;
 };
 
@@ -136,7 +137,7 @@ void check_stage_model(const Config& config, const StageConfig& stage, const std
   const models::BodyOptions &base = config.model.options->body, &now = stage.model->body;
   const auto fixed = [&](bool same, const char* key) {
     if (!same)
-      found.add(fmt::format("{}.model.{}", prefix, key), "may not change between stages: it shapes the weights");
+      found.given(fmt::format("{}.model.{}", prefix, key), "may not change between stages: it shapes the weights");
   };
   fixed(base.form == now.form, "form");
   fixed(base.dim == now.dim, "dim");
@@ -171,7 +172,7 @@ void check_model(const Config& config, Findings& found) {
     check_stage_model(config, stage, prefix, found);
     if (found.list.size() != before) continue;
     family.check(*stage.model, context, [&](std::string_view key, const std::string& what) {
-      found.add(fmt::format("{}.model.{}", prefix, key), what);
+      found.given(fmt::format("{}.model.{}", prefix, key), what);
     });
   }
 }

@@ -96,7 +96,12 @@ std::string escaped(const std::string& text) {
 }  // namespace
 
 std::string explain_key(const std::string& key) {
-  const std::string wanted = without_index(key);
+  std::string wanted = without_index(key);
+  for (const CatalogueEntry& entry : catalogue()) {
+    const std::string prefix = without_index(entry.key) + ".";
+    if (!entry.same_as.empty() && wanted.starts_with(prefix))
+      wanted = entry.same_as + "." + wanted.substr(prefix.size());
+  }
   std::vector<const CatalogueEntry*> found;
   for (const CatalogueEntry& entry : catalogue()) {
     if (without_index(entry.key) == wanted) found.push_back(&entry);
@@ -161,6 +166,14 @@ Suggestion suggest_key(const std::string& prefix, const std::string& name, const
     }
     // A stage repeats keys of other sections; those are meant.
     if (!entry.key.starts_with("train.stages")) elsewhere.push_back(entry.key);
+  }
+  if (prefix.empty() && name.find('.') != std::string::npos) {
+    for (const CatalogueEntry& entry : catalogue()) {
+      if (entry.key != name) continue;
+      const size_t dot = name.rfind('.');
+      return {name, fmt::format("; in a file each dot is a section: {}: {{{}: ...}}", name.substr(0, dot),
+                                name.substr(dot + 1))};
+    }
   }
   if (elsewhere.size() == 1) return {elsewhere[0], fmt::format("; did you mean \"{}\"?", elsewhere[0])};
   if (!near.empty()) return here(near);

@@ -38,7 +38,7 @@ void report_findings(const Config& config, const ReadResult& read, const Mark& f
   if (findings.empty()) return;
   const std::vector<FlatValue> values = flatten(config);
   for (const Finding& finding : findings) {
-    if (follows_from(finding, read.wrong)) continue;
+    if (follows_from(finding, read.wrong) || (finding.only_given && !read.origins.contains(finding.key))) continue;
     std::string what = finding.key + " ";
     if (!finding.missing) {
       for (const FlatValue& value : values) {

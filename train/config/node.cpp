@@ -18,6 +18,7 @@ void append_brief(const Node& node, std::string& out) {
       out += "null";
       break;
     case Node::Kind::kScalar:
+      if (node.text.empty()) out += "\"\"";
       for (const char c : node.text.substr(0, kBrief + 1)) {
         if (c == '\n') {
           out += "\\n";
@@ -71,7 +72,8 @@ std::string Node::brief() const {
 }
 
 void Problems::add(const Mark& mark, std::string what, std::string key) {
-  list_.push_back({mark, std::move(what), std::move(key)});
+  ++count_;
+  if (!full()) list_.push_back({mark, std::move(what), std::move(key)});
 }
 
 bool Problems::any_at(const Mark& mark) const {
@@ -84,24 +86,17 @@ bool Problems::any_at(const Mark& mark) const {
 void Problems::raise(const std::string& subject) const {
   if (list_.empty()) return;
   std::vector<Problem> sorted = list_;
-  // Sources keep the order in which their first problem was met.
-  std::vector<const Source*> sources;
-  const auto order = [&sources](const Problem& problem) {
-    const auto at = std::find(sources.begin(), sources.end(), problem.mark.source.get());
-    if (at != sources.end()) return at - sources.begin();
-    sources.push_back(problem.mark.source.get());
-    return static_cast<std::ptrdiff_t>(sources.size() - 1);
-  };
-  for (const Problem& problem : sorted) order(problem);
-  std::stable_sort(sorted.begin(), sorted.end(), [&](const Problem& a, const Problem& b) {
-    return std::tuple(order(a), a.mark.line, a.mark.column) < std::tuple(order(b), b.mark.line, b.mark.column);
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Problem& a, const Problem& b) {
+    const auto order = [](const Mark& mark) { return mark.source ? mark.source->order : 0; };
+    return std::tuple(order(a.mark), a.mark.line, a.mark.column) <
+           std::tuple(order(b.mark), b.mark.line, b.mark.column);
   });
-  std::string message = fmt::format("[config] {} error{} in {}, nothing was created", sorted.size(),
-                                    sorted.size() == 1 ? "" : "s", subject);
+  std::string message =
+      fmt::format("[config] {} error{} in {}, nothing was created", count_, count_ == 1 ? "" : "s", subject);
   for (size_t i = 0; i < std::min(sorted.size(), kMostShown); ++i) {
     message += fmt::format("\n  {}: {}", sorted[i].mark.show(), sorted[i].what);
   }
-  if (sorted.size() > kMostShown) message += fmt::format("\n  and {} more", sorted.size() - kMostShown);
+  if (count_ > kMostShown) message += fmt::format("\n  and {} more", count_ - kMostShown);
   const auto known = std::find_if(sorted.begin(), sorted.end(), [](const Problem& p) { return !p.key.empty(); });
   if (known != sorted.end()) message += fmt::format("\n  next: longhaul config explain {}", known->key);
   throw ConfigError(message);

@@ -12,6 +12,7 @@ struct Source {
   std::string name;    // as a user knows it: "run.yaml", "--set train.steps=5"
   std::string folder;  // absolute; relative paths in it start here
   bool file = true;    // false: the command line, which has no lines
+  size_t order = 0;    // in which messages list them
 };
 
 /// A place in a source; line and column count from 1, 0 = the source as a whole.
@@ -58,13 +59,18 @@ class Problems {
  public:
   void add(const Mark& mark, std::string what, std::string key = "");
   bool empty() const { return list_.empty(); }
+  /// True when no further problem will be shown, so that its text need not be good.
+  bool full() const { return list_.size() >= kMostKept; }
   bool any_at(const Mark& mark) const;
   const std::vector<Problem>& list() const { return list_; }
   /// throws ConfigError with all problems, sorted by place, when there are any; `subject` is the file the user named
   void raise(const std::string& subject) const;
 
  private:
+  static constexpr size_t kMostKept = 1000;
+
   std::vector<Problem> list_;
+  size_t count_ = 0;  // those that were not kept included
 };
 
 }  // namespace longhaul::config

@@ -105,6 +105,9 @@ class Nesting {
       }
       if (c == '#' && (i == 0 || text[i - 1] == ' ' || text[i - 1] == '\t')) break;
       if (c == ' ' || c == '\t') continue;
+      if (c == ',' && brackets_ > 0 && ++separators_ > Limits::kNodes) {
+        return Fault{number, static_cast<int>(i) + 1, fmt::format("more than {} values", Limits::kNodes)};
+      }
       if ((c == '"' || c == '\'') && token_start) {
         quote_ = c;
       } else if ((c == '[' || c == '{') && (token_start || brackets_ > 0)) {
@@ -120,6 +123,7 @@ class Nesting {
 
   std::vector<size_t> indents_;
   size_t brackets_ = 0;
+  size_t separators_ = 0;  // commas between values in brackets
   char quote_ = 0;
 };
 

@@ -11,6 +11,8 @@ struct Limits {
   static constexpr size_t kFileBytes = size_t{1} << 20;
   static constexpr int kDepth = 64;
   static constexpr size_t kNodes = 100000;  // after aliases are expanded, all files together
+  static constexpr size_t kKeys = 1000;     // of one mapping
+  static constexpr size_t kAnchors = 1000;  // of one text
   static constexpr size_t kFiles = 64;      // of an `extends` tree
 };
 

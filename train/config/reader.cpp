@@ -200,7 +200,7 @@ class Reader final : public FieldVisitor {
     for (const Member& given : now.node->members) {
       if (std::find(now.known.begin(), now.known.end(), given.key) != now.known.end()) continue;
       const std::string key = now.prefix + given.key;
-      const Suggestion found = suggest_key(now.prefix, given.key, now.known);
+      const Suggestion found = problems_.full() ? Suggestion{} : suggest_key(now.prefix, given.key, now.known);
       if (!found.key.empty()) result_.wrong.insert(found.key);
       problems_.add(given.mark, fmt::format("unknown key \"{}\"{}", key, found.text), found.key);
     }

@@ -16,7 +16,8 @@ void fields(FieldVisitor& v, Config& config);
 struct Finding {
   std::string key;
   std::string what;
-  bool missing = false;  // the key has no value: there is no value to quote
+  bool missing = false;     // the key has no value: there is no value to quote
+  bool only_given = false;  // say nothing when the key is not given: the finding follows from another
 };
 
 /// Replaces values that stand for a rule by what the rule gives (model.head_dim, ...). Every key has been read before.

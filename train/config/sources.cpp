@@ -45,7 +45,7 @@ class Sources {
   Node file(const std::string& shown, const Mark& from, std::shared_ptr<const Source>* source_out) {
     std::error_code error;
     const fs::path absolute = fs::weakly_canonical(shown, error);
-    auto source = std::make_shared<Source>(Source{shown, absolute.parent_path().string(), true});
+    auto source = std::make_shared<Source>(Source{shown, absolute.parent_path().string(), true, order_++});
     if (source_out) *source_out = source;
     const Mark place = from.source ? from : Mark{source};
     const std::string quoted = from.source ? fmt::format("extends = {}: ", shown) : "";
@@ -80,7 +80,7 @@ class Sources {
 
   // key.of.a.value=yaml
   Node override_of(const std::string& text) {
-    const auto source = std::make_shared<Source>(Source{"--set " + text, fs::current_path().string(), false});
+    const auto source = std::make_shared<Source>(Source{"--set " + text, fs::current_path().string(), false, order_++});
     const Mark mark{source};
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
@@ -183,6 +183,7 @@ class Sources {
 
   Problems& problems_;
   size_t nodes_ = 0;
+  size_t order_ = 0;
   std::vector<fs::path> chain_;     // files being read, outermost first
   std::vector<std::string> shown_;  // the same as the user knows them
 };

@@ -110,7 +110,7 @@ class Builder final : public YAML::EventHandler {
   }
   void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     check_tag(tag, mark);
-    if (at_key()) throw Stop{place(mark), "a key that is a list or a mapping"};
+    if (at_key()) throw Stop{place(mark), "a key that is a list or a mapping, or a bracket that is not closed"};
     if (stack_.size() >= static_cast<size_t>(Limits::kDepth)) {
       throw Stop{place(mark), fmt::format("more than {} levels of nesting", Limits::kDepth)};
     }
@@ -125,6 +125,7 @@ class Builder final : public YAML::EventHandler {
     add(std::move(done.node), done.anchor);
   }
   void add(Node node, YAML::anchor_t anchor) {
+    if (anchor > Limits::kAnchors) throw Stop{node.mark, fmt::format("more than {} anchors", Limits::kAnchors)};
     if (anchor != 0) anchors_[anchor] = {node, count_nodes(node)};
     if (stack_.empty()) {
       root_ = std::move(node);
@@ -137,12 +138,16 @@ class Builder final : public YAML::EventHandler {
     }
     std::string key = std::move(*frame.key);
     frame.key.reset();
+    if (frame.seen.size() >= Limits::kKeys) {
+      throw Stop{frame.key_mark, fmt::format("more than {} keys in one mapping", Limits::kKeys)};
+    }
     const auto [first, fresh] = frame.seen.emplace(key, frame.key_mark);
     if (!fresh) {
       problems_.add(frame.key_mark, fmt::format("duplicate key \"{}\" (first at {}:{})", key, first->second.line,
                                                 first->second.column));
       return;
     }
+    if (node.kind == Node::Kind::kNull) node.mark = frame.key_mark;  // the reader places nothing at the next thing
     frame.node.members.push_back({std::move(key), frame.key_mark, std::move(node)});
   }
 
@@ -154,12 +159,35 @@ class Builder final : public YAML::EventHandler {
   Node root_;
 };
 
+// The reader speaks of its own states.
+std::string in_plain_words(const std::string& message) {
+  if (message == "end of map not found") return "the indentation does not fit the lines above, or a key has no colon";
+  if (message == "end of sequence not found") return "the indentation does not fit the lines above";
+  if (message == "end of sequence flow not found" || message == "end of map flow not found") {
+    return "a bracket or a quote is not closed";
+  }
+  if (message == "illegal flow end") return "a bracket closes another kind than was opened";
+  if (message == "illegal map value") return "a colon where no key can stand; a text with a colon needs quotes";
+  return message;
+}
+
 // The line of a syntax error often holds a ${NAME} whose brace ends a flow mapping.
 bool line_has_variable(const std::string& text, int line) {
   size_t start = 0;
   for (int i = 1; i < line && start < text.size(); ++i) start = std::min(text.find('\n', start), text.size()) + 1;
   if (start >= text.size()) return false;
   return text.substr(start, text.find('\n', start) - start).find("${") != std::string::npos;
+}
+
+// Whether there is more than blank lines, comments and document marks.
+bool holds_anything(const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t start = line.find_first_not_of(" \t");
+    if (start != std::string::npos && line[start] != '#' && !line.starts_with("---") && !line.starts_with("..."))
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -183,12 +211,16 @@ Node parse_yaml(std::string text, const std::shared_ptr<const Source>& source, s
       const Mark mark = second.take().mark;
       problems.add(mark.source ? mark : Mark{source}, "a second document; a configuration is one");
     }
-    return builder.take();
+    Node root = builder.take();
+    if (root.kind == Node::Kind::kNull && holds_anything(text)) {
+      throw Stop{{source, 1, 1}, "expected the sections run, data, model, memory, train"};
+    }
+    return root;
   } catch (const Stop& stop) {
     problems.add(stop.mark, stop.what);
   } catch (const YAML::Exception& error) {
     const int line = error.mark.is_null() ? 0 : error.mark.line + 1;
-    std::string what = fmt::format("not YAML: {}", error.msg);
+    std::string what = fmt::format("not YAML: {}", in_plain_words(error.msg));
     if (line_has_variable(text, line)) what += "; put a value with ${...} in quotes";
     problems.add({source, line, line ? error.mark.column + 1 : 0}, what);
   }
