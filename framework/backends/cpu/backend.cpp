@@ -1,12 +1,25 @@
 #include "framework/kernels/backend.h"
 
+#include "framework/backends/cpu/fill.h"
+
 extern "C" const longhaul::kernels::Backend* longhaul_backend_reference();
 
 extern "C" const longhaul::kernels::Backend* longhaul_backend_cpu() {
   static const longhaul::kernels::Backend table = [] {
-    longhaul::kernels::Backend made = *longhaul_backend_reference();
+    using namespace longhaul::cpu;
+    longhaul::kernels::Backend made;
     made.name = "cpu";
+    made.attention = longhaul_backend_reference()->attention;
     made.each([](auto& kernel) { kernel.set_backend("cpu"); });
+    fill_matmul(made.matmul);
+    fill_elementwise(made.elementwise);
+    fill_norm(made.norm);
+    fill_softmax(made.softmax);
+    fill_cross_entropy(made.cross_entropy);
+    fill_rows(made.rows);
+    fill_rotary(made.rotary);
+    fill_reduce(made.reduce);
+    fill_optimizer(made.optimizer);
     return made;
   }();
   return &table;
