@@ -14,7 +14,8 @@ void finish_line(const Gemm& gemm, float* sums, int64_t batch, int64_t row, int6
   const Leaves& leaf = leaves();
   const int out = lane_of(gemm.out);
   const float alpha = gemm.options.alpha;
-  if (gemm.bias) leaf.axpby[lane_of(gemm.bias_type)][0](gemm.bias_at(column), sums, 1.0f, alpha, columns);
+  if (gemm.bias)
+    leaf.axpby[gemm.bias_type == DType::kBF16 ? 1 : 0][0](gemm.bias_at(column), sums, 1.0f, alpha, columns);
   leaf.axpby[0][out](sums, gemm.c_at(batch, row, column), gemm.bias ? 1.0f : alpha,
                      gemm.options.accumulate ? 1.0f : 0.0f, columns);
 }

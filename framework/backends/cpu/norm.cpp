@@ -30,8 +30,7 @@ Status backward(const View& dy, const View& dsum, const View& x, const View& gam
   if (stream < 0 || branch < 0 || gamma.dtype != DType::kF32) return Status::kUnsupported;
   const auto leaf = leaves().norm_backward[stream][upstream][branch];
   const int64_t rows = x.shape[0], width = x.shape[1];
-  // At most 256 blocks, so that their partial sums stay small beside the tensors.
-  const int64_t block = std::max<int64_t>({rows_per_block(width), block_count(rows, 256), 1});
+  const int64_t block = sum_block(rows, width);
   const int64_t blocks = block_count(rows, block), stride = 2 * width;
   const bool sums = dgamma.present || dbeta.present;
   float* partial = sums ? scratch(Slot::kPartials, blocks * stride) : nullptr;

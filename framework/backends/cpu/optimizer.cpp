@@ -43,7 +43,7 @@ Status average(const View& parameter, const View& shadow, float decay) {
 /// Row and column means of s = (scale g)^2 + eps of one matrix, moved into the running factors.
 void update_factors(const float* g, float* row, float* column, int64_t rows, int64_t columns,
                     const AdafactorOptions& o) {
-  const int64_t block = std::max<int64_t>({rows_per_block(columns), block_count(rows, 256), 1});
+  const int64_t block = sum_block(rows, columns);
   const int64_t blocks = block_count(rows, block);
   float* partial = scratch(Slot::kPartials, (blocks + 1) * columns);
   for_blocks(rows, block, [&](int64_t begin, int64_t end) {

@@ -28,6 +28,12 @@ void for_blocks(int64_t n, int64_t block, F f) {
 /// Rows of one task when a row has `width` elements.
 constexpr int64_t rows_per_block(int64_t width) { return std::max<int64_t>(1, kBlock / std::max<int64_t>(1, width)); }
 
+/// Rows of one partial sum over rows: at most 64, which keeps f32 sums exact enough, unless that makes more than 256
+/// partial sums, which should stay small beside the tensor.
+constexpr int64_t sum_block(int64_t rows, int64_t width) {
+  return std::max({std::min<int64_t>(64, rows_per_block(width)), block_count(rows, 256), int64_t{1}});
+}
+
 /// Element `index` of a contiguous tensor, of any type.
 inline void* at(const View& view, int64_t index) {
   return view.present ? static_cast<char*>(view.data) + index * static_cast<int64_t>(size_of(view.dtype)) : nullptr;

@@ -10,7 +10,7 @@ using kernels::Status;
 Status column_sum(const View& x, const View& y, bool accumulate) {
   const auto leaf = leaves().add_rows[lane_of(x.dtype)];
   const int64_t rows = x.shape[0], columns = x.shape[1];
-  const int64_t block = std::max<int64_t>({rows_per_block(columns), block_count(rows, 256), 1});
+  const int64_t block = sum_block(rows, columns);
   const int64_t blocks = block_count(rows, block);
   float* partial = scratch(Slot::kPartials, blocks * columns);
   for_blocks(rows, block, [&](int64_t begin, int64_t end) {
