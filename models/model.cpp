@@ -3,19 +3,50 @@
 #include "framework/base/error.h"
 
 namespace longhaul::models {
+namespace {
 
-int64_t LanguageModel::parameter_count() const {
+const FamilyInfo& family_of(const ModelSpec& spec) {
+  const FamilyInfo* family = find_family(spec.family);
+  check<ConfigError>(family != nullptr, "[model] there is no family \"{}\" in this build", spec.family);
+  check<InternalError>(spec.options != nullptr && spec.vocabulary > 0, "a model specification without options or vocabulary");
+  return *family;
+}
+
+}  // namespace
+
+int64_t Model::parameter_count() const {
   int64_t count = 0;
   for (const auto& parameter : parameters()) count += parameter.variable.value().elements();
   return count;
 }
 
+void Model::prepare(DecodeState& state, int64_t batch, int64_t capacity) {
+  state.batch_ = batch;
+  state.capacity_ = capacity;
+}
+
+void Model::advance(DecodeState& state, int64_t tokens) { state.length_ += tokens; }
+
+void Model::check_room(const Tensor& tokens, const DecodeState& state) {
+  check<ShapeError>(tokens.rank() == 2 && tokens.size(0) == state.batch() && tokens.size(1) > 0 && state.length() + tokens.size(1) <= state.capacity(),
+                    "[decode] tokens {} do not fit a cache of {} sequences with {} of {} tokens", tokens.shape(), state.batch(), state.length(), state.capacity());
+}
+
+ops::LossOptions Model::chunked(ops::LossOptions options) const {
+  if (options.chunk_rows == 0) options.chunk_rows = spec_.memory.chunk_loss;
+  return options;
+}
+
 std::unique_ptr<LanguageModel> make_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {
-  const FamilyInfo* family = find_family(spec.family);
-  check<ConfigError>(family != nullptr, "[model] there is no family \"{}\" in this build", spec.family);
-  check<InternalError>(spec.options != nullptr && spec.vocabulary > 0, "a model specification without options or vocabulary");
   nn::Initializer init(seed, device, dtype);
-  return family->build(spec, init);
+  return family_of(spec).build(spec, init);
+}
+
+std::unique_ptr<SequenceModel> make_sequence_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {
+  const FamilyInfo& family = family_of(spec);
+  check<ConfigError>(family.build_sequence != nullptr, "[model] family {} has no encoder_decoder form", spec.family);
+  nn::Initializer init(seed, device, dtype);
+  return family.build_sequence(spec, init);
 }
 
 }  // namespace longhaul::models

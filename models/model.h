@@ -1,4 +1,4 @@
-// defines: ModelSpec, ModelInputs, DecodeState, LanguageModel, make_model
+// defines: ModelSpec, ModelInputs, DecodeState, Model, LanguageModel, SequenceModel, make_model, make_sequence_model
 #pragma once
 #include <memory>
 #include <string>
@@ -34,38 +34,65 @@ class DecodeState {
   int64_t batch() const { return batch_; }
 
  protected:
-  friend class LanguageModel;
+  friend class Model;
   int64_t length_ = 0, capacity_ = 0, batch_ = 0;
 };
 
+/// What all models share.
+class Model : public nn::Module {
+ public:
+  const ModelSpec& spec() const { return spec_; }
+  Device device() const { return device_; }
+  int64_t parameter_count() const;
+
+  /// Appends tokens [B, n] i32 and returns the logits [B, V] that follow the last of them, in the parameters' dtype.
+  /// Equals the last row of logits().
+  virtual Tensor decode(const Tensor& tokens, DecodeState& state, const nn::StepContext& context) const = 0;
+
+ protected:
+  Model(ModelSpec spec, Device device) : spec_(std::move(spec)), device_(device) {}
+  static void prepare(DecodeState& state, int64_t batch, int64_t capacity);
+  static void advance(DecodeState& state, int64_t tokens);
+  /// throws ShapeError when tokens [B, n] do not fit into the cache
+  static void check_room(const Tensor& tokens, const DecodeState& state);
+  /// Loss options with the model's own chunk where the caller left it open.
+  ops::LossOptions chunked(ops::LossOptions options) const;
+  ModelSpec spec_;
+  Device device_;
+};
+
 /// A decoder, or an encoder with a token head: tokens in, a distribution over the vocabulary out at every position.
-class LanguageModel : public nn::Module {
+class LanguageModel : public Model {
  public:
   /// [B, N, D] in context.compute: what the head reads.
   virtual Variable hidden(const ModelInputs& inputs, const nn::StepContext& context) const = 0;
   /// Summed cross-entropy of targets [B, N] i32 (-1 = not scored) times options.scale; nll [B N] in row-major order.
   virtual ops::CrossEntropyResult loss(const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const = 0;
-  /// [B, N, V] f32; recorded like any op.
+  /// [B, N, V] in the parameters' dtype; recorded like any op.
   virtual Variable logits(const ModelInputs& inputs, const nn::StepContext& context) const = 0;
-
   /// An empty cache for `batch` sequences of at most `capacity` tokens. throws ConfigError when the model cannot be that long
   virtual std::unique_ptr<DecodeState> start_decoding(int64_t batch, int64_t capacity, const nn::StepContext& context) const = 0;
-  /// Appends tokens [B, n] i32 and returns the logits [B, V] f32 that follow the last of them. Equals the last row of logits().
-  virtual Tensor decode(const Tensor& tokens, DecodeState& state, const nn::StepContext& context) const = 0;
-
-  const ModelSpec& spec() const { return spec_; }
-  Device device() const { return device_; }
-  int64_t parameter_count() const;
 
  protected:
-  LanguageModel(ModelSpec spec, Device device) : spec_(std::move(spec)), device_(device) {}
-  static void advance(DecodeState& state, int64_t tokens) { state.length_ += tokens; }
-  static void prepare(DecodeState& state, int64_t batch, int64_t capacity) { state.batch_ = batch, state.capacity_ = capacity; }
-  ModelSpec spec_;
-  Device device_;
+  using Model::Model;
+};
+
+/// A source sequence in, a target sequence out: encoder and decoder. inputs are the target tokens shifted right.
+class SequenceModel : public Model {
+ public:
+  virtual ops::CrossEntropyResult loss(const ModelInputs& source, const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const = 0;
+  /// [B, N, V] in the parameters' dtype.
+  virtual Variable logits(const ModelInputs& source, const ModelInputs& inputs, const nn::StepContext& context) const = 0;
+  /// Encodes the source; an empty cache for target sequences of at most `capacity` tokens.
+  virtual std::unique_ptr<DecodeState> start_decoding(const ModelInputs& source, int64_t capacity, const nn::StepContext& context) const = 0;
+
+ protected:
+  using Model::Model;
 };
 
 /// Builds a model with freshly drawn parameters in `dtype` (f32; f64 on the reference device).
 std::unique_ptr<LanguageModel> make_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype = DType::kF32);
+/// The same for form encoder_decoder. throws ConfigError when the family has no such form
+std::unique_ptr<SequenceModel> make_sequence_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype = DType::kF32);
 
 }  // namespace longhaul::models

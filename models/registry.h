@@ -20,6 +20,7 @@ class Initializer;
 namespace longhaul::models {
 
 class LanguageModel;
+class SequenceModel;
 struct ModelSpec;
 
 /// What a family may know about the rest of the configuration.
@@ -51,8 +52,10 @@ struct FamilyInfo {
   std::function<void(FamilyOptions&, const ModelContext&)> resolve;
   /// Reports everything that cannot work together; called after resolve.
   std::function<void(const FamilyOptions&, const ModelContext&, const Complain&)> check;
-  /// Builds the model; the options of the specification are of this family, resolved and checked.
+  /// Builds a decoder or encoder; the options of the specification are of this family, resolved and checked.
   std::function<std::unique_ptr<LanguageModel>(const ModelSpec&, nn::Initializer&)> build;
+  /// Builds an encoder with a decoder; empty where the family has no such form.
+  std::function<std::unique_ptr<SequenceModel>(const ModelSpec&, nn::Initializer&)> build_sequence;
 };
 
 /// All families of this build, in the order help shows them.

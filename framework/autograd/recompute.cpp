@@ -81,7 +81,7 @@ std::vector<Variable> recompute(VariableFunction function, std::span<const Varia
   return record("recompute", outputs, inputs, [function = std::move(function), saved = std::move(saved), count](const BackwardContext& context) {
     TapeScope scope;
     std::vector<Variable> again;
-    for (const Tensor& value : saved) again.push_back(is_floating(value.dtype()) ? Variable::leaf(value) : Variable(value));
+    for (const Tensor& value : saved) again.push_back(value.defined() && is_floating(value.dtype()) ? Variable::leaf(value) : Variable(value));
     const std::vector<Variable> results = function(again);
     check<InternalError>(results.size() == count, "a recomputed part gave {} results, first {}", results.size(), count);
     std::vector<Tensor> seeds;

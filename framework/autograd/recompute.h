@@ -12,7 +12,7 @@ using VariableFunction = std::function<std::vector<Variable>(std::span<const Var
 
 /// Runs `function` keeping only its inputs; its backward runs it again and differentiates that second run (Chen et al. 2016,
 /// "Training deep nets with sublinear memory cost"). The function must be pure: randomness by counter only. Parameters it
-/// uses receive their gradients as usual.
+/// uses receive their gradients as usual. Undefined inputs are passed through.
 std::vector<Variable> recompute(VariableFunction function, std::span<const Variable> inputs);
 
 /// One pair of residual branches; each maps [.., D] to the same shape.

@@ -23,22 +23,27 @@ ops::Activation activation_of(Activation activation) {
 
 }  // namespace
 
-LayerStack::Layer::Layer(const BodyOptions& body, const MemoryOptions& memory, std::unique_ptr<Mixer> made, nn::Initializer& init)
-    : mixer(std::move(made)),
+LayerStack::Layer::Layer(const BodyOptions& body, const MemoryOptions& memory, int index, const MixerFactory& mixers, nn::Initializer& init, Source source)
+    : mixer(mixers(index, init)),
       mixer_norm(body.dim, body.bias, norm_options(body), init),
       feed_forward_norm(body.dim, body.bias, norm_options(body), init),
       feed_forward(body.dim, body.feedforward, body.bias, body.init_std, body.init_std / std::sqrt(2.0 * body.layers),
                    {.activation = activation_of(body.activation), .chunk_rows = memory.chunk_feedforward}, init) {
   add("attention_norm", mixer_norm);
   add("attention", *mixer);
+  if (source == Source::kCrossAttention) {
+    add("cross_norm", *(cross_norm = std::make_unique<nn::Norm>(body.dim, body.bias, norm_options(body), init)));
+    add("cross", *(cross = std::make_unique<CrossAttention>(SelfAttentionOptions::from(body, index), init)));
+  }
   add("feed_forward_norm", feed_forward_norm);
   add("feed_forward", feed_forward);
 }
 
-LayerStack::LayerStack(const BodyOptions& body, const MemoryOptions& memory, const MixerFactory& mixers, nn::Initializer& init) : body_(body), memory_(memory) {
+LayerStack::LayerStack(const BodyOptions& body, const MemoryOptions& memory, const MixerFactory& mixers, nn::Initializer& init, Source source) : body_(body), memory_(memory) {
   check<ConfigError>(!(memory.reversible && body.norm == NormPlacement::kPost), "[model] post-norm layers cannot be reversed\n  hint: model.norm: pre");
+  check<ConfigError>(!(memory.reversible && source == Source::kCrossAttention), "[model] layers that attend to a source cannot be reversed\n  hint: memory.reversible: false");
   for (int i = 0; i < body.layers; ++i) {
-    layers_.push_back(std::make_unique<Layer>(body, memory, mixers(i, init), init));
+    layers_.push_back(std::make_unique<Layer>(body, memory, i, mixers, init, source));
     add("layers." + std::to_string(i), *layers_.back());
   }
   if (body.norm == NormPlacement::kPre) {
@@ -47,79 +52,101 @@ LayerStack::LayerStack(const BodyOptions& body, const MemoryOptions& memory, con
   }
 }
 
-Variable LayerStack::drop(const Variable& x, uint32_t site, const SequenceInfo& sequence, const nn::StepContext& context) const {
-  if (!context.training || body_.dropout == 0) return x;
-  return ops::dropout(x, {.stream = context.stream(site, RandomPurpose::kResidualDropout), .probability = body_.dropout,
-                          .first_element = static_cast<uint64_t>(context.first_row * sequence.length * body_.dim)});
+Variable LayerStack::drop(const Variable& x, int layer, uint32_t branch, const Pass& pass) const {
+  if (!pass.context.training || body_.dropout == 0) return x;
+  constexpr uint32_t kBranches = 3;
+  return ops::dropout(x, {.stream = pass.context.stream(static_cast<uint32_t>(layer) * kBranches + branch, RandomPurpose::kResidualDropout), .probability = body_.dropout,
+                          .first_element = static_cast<uint64_t>(pass.context.first_row * pass.sequence.length * body_.dim)});
 }
 
-Variable LayerStack::feed(int layer, const Variable& hidden, const SequenceInfo& sequence, const nn::StepContext& context) const {
-  return drop(layers_[layer]->feed_forward(hidden), static_cast<uint32_t>(2 * layer + 1), sequence, context);
+Variable LayerStack::mix(int layer, const Variable& hidden, const Pass& pass) const {
+  const auto call = [this, layer, pass](std::span<const Variable> in) -> std::vector<Variable> { return {drop(pass.mix(layer, in[0]), layer, 0, pass)}; };
+  return memory_.recompute == Recompute::kAttention ? recompute(call, {&hidden, 1})[0] : call({&hidden, 1})[0];
 }
 
-Variable LayerStack::run(const Variable& embedded, const MixerCall& mix, const SequenceInfo& sequence, const nn::StepContext& context, bool recompute_layers) const {
-  // The residual sum of a branch waits until the next norm, which adds and normalises in one pass: {stream, pending branch}.
-  std::vector<Variable> state{embedded};
-  const auto add_and_normalize = [&context](const nn::Norm& norm, std::span<const Variable> in) -> ops::ResidualNormal {
-    if (in.size() == 1) return {in[0], norm(in[0], context.compute)};
-    return norm.add(in[0], in[1], context.compute);
+Variable LayerStack::cross(int layer, const Variable& hidden, const Variable& source, const Pass& pass) const { return drop(pass.cross(layer, hidden, source), layer, 1, pass); }
+
+Variable LayerStack::feed(int layer, const Variable& hidden, const Pass& pass) const { return drop(layers_[layer]->feed_forward(hidden), layer, 2, pass); }
+
+Variable LayerStack::run_pre(const Variable& embedded, const Pass& pass) const {
+  // The residual sum of a branch waits until the next norm, which adds and normalises in one pass.
+  enum { kStream, kPending, kSource };
+  const auto add_and_normalize = [](const nn::Norm& norm, const Variable& stream, const Variable& pending, DType compute) -> ops::ResidualNormal {
+    if (!pending.defined()) return {stream, norm(stream, compute)};
+    return norm.add(stream, pending, compute);
   };
+  std::vector<Variable> state{embedded, {}, pass.source};
   for (int i = 0; i < static_cast<int>(layers_.size()); ++i) {
-    const auto layer = [this, i, mix, sequence, context, add_and_normalize](std::span<const Variable> in) -> std::vector<Variable> {
-      const auto first = add_and_normalize(layers_[i]->mixer_norm, in);
-      const auto second = layers_[i]->feed_forward_norm.add(first.sum, mix(i, first.normal), context.compute);
-      return {second.sum, feed(i, second.normal, sequence, context)};
+    const auto layer = [this, i, pass, add_and_normalize](std::span<const Variable> in) -> std::vector<Variable> {
+      const DType compute = pass.context.compute;
+      const Layer& parts = *layers_[i];
+      auto sum = add_and_normalize(parts.mixer_norm, in[kStream], in[kPending], compute);
+      Variable branch = mix(i, sum.normal, pass);
+      if (parts.cross) {
+        sum = parts.cross_norm->add(sum.sum, branch, compute);
+        branch = cross(i, sum.normal, in[kSource], pass);
+      }
+      sum = parts.feed_forward_norm.add(sum.sum, branch, compute);
+      return {sum.sum, feed(i, sum.normal, pass)};
     };
-    state = recompute_layers ? recompute(layer, state) : layer(state);
+    std::vector<Variable> next = pass.recompute ? recompute(layer, state) : layer(state);
+    state[kStream] = next[kStream];
+    state[kPending] = next[kPending];
   }
-  return add_and_normalize(*final_norm_, state).normal;
+  return add_and_normalize(*final_norm_, state[kStream], state[kPending], pass.context.compute).normal;
 }
 
-Variable LayerStack::run_post(const Variable& embedded, const MixerCall& mix, const SequenceInfo& sequence, const nn::StepContext& context, bool recompute_layers) const {
-  std::vector<Variable> state{embedded};
+Variable LayerStack::run_post(const Variable& embedded, const Pass& pass) const {
+  std::vector<Variable> state{embedded, pass.source};
   for (int i = 0; i < static_cast<int>(layers_.size()); ++i) {
-    const auto layer = [this, i, mix, sequence, context](std::span<const Variable> in) -> std::vector<Variable> {
-      const DType stream = in[0].dtype();
-      const Variable middle = layers_[i]->mixer_norm.add(in[0], mix(i, ops::cast(in[0], context.compute)), stream).normal;
-      return {layers_[i]->feed_forward_norm.add(middle, feed(i, ops::cast(middle, context.compute), sequence, context), stream).normal};
+    const auto layer = [this, i, pass](std::span<const Variable> in) -> std::vector<Variable> {
+      const DType stream = in[0].dtype(), compute = pass.context.compute;
+      const Layer& parts = *layers_[i];
+      Variable x = parts.mixer_norm.add(in[0], mix(i, ops::cast(in[0], compute), pass), stream).normal;
+      if (parts.cross) x = parts.cross_norm->add(x, cross(i, ops::cast(x, compute), in[1], pass), stream).normal;
+      return {parts.feed_forward_norm.add(x, feed(i, ops::cast(x, compute), pass), stream).normal};
     };
-    state = recompute_layers ? recompute(layer, state) : layer(state);
+    state[0] = (pass.recompute ? recompute(layer, state) : layer(state))[0];
   }
-  return ops::cast(state[0], context.compute);
+  return ops::cast(state[0], pass.context.compute);
 }
 
-Variable LayerStack::run_reversible(const Variable& embedded, const MixerCall& mix, const SequenceInfo& sequence, const nn::StepContext& context) const {
+Variable LayerStack::run_reversible(const Variable& embedded, const Pass& pass) const {
   std::vector<ReversibleBlock> blocks;
   for (int i = 0; i < static_cast<int>(layers_.size()); ++i) {
-    blocks.push_back({.f = [this, i, mix, context](const Variable& x) { return mix(i, layers_[i]->mixer_norm(x, context.compute)); },
-                      .g = [this, i, sequence, context](const Variable& x) { return feed(i, layers_[i]->feed_forward_norm(x, context.compute), sequence, context); }});
+    blocks.push_back({.f = [this, i, pass](const Variable& x) { return mix(i, layers_[i]->mixer_norm(x, pass.context.compute), pass); },
+                      .g = [this, i, pass](const Variable& x) { return feed(i, layers_[i]->feed_forward_norm(x, pass.context.compute), pass); }});
   }
   const auto y = reversible_sequence(std::move(blocks), embedded, embedded, memory_.reversible_backward);
-  return (*final_norm_)(ops::scale(ops::add(y[0], y[1]), 0.5), context.compute);
+  return (*final_norm_)(ops::scale(ops::add(y[0], y[1]), 0.5), pass.context.compute);
 }
 
-Variable LayerStack::forward(const Variable& embedded, const SequenceInfo& sequence, const nn::StepContext& context) const {
-  const MixerCall mix = [this, sequence, context](int i, const Variable& hidden) {
-    const auto call = [this, i, sequence, context](std::span<const Variable> in) -> std::vector<Variable> {
-      return {drop(layers_[i]->mixer->forward(in[0], sequence, context), static_cast<uint32_t>(2 * i), sequence, context)};
-    };
-    return memory_.recompute == Recompute::kAttention ? recompute(call, {&hidden, 1})[0] : call({&hidden, 1})[0];
-  };
-  if (memory_.reversible) return run_reversible(embedded, mix, sequence, context);
-  const bool layers = memory_.recompute == Recompute::kLayer;
-  return body_.norm == NormPlacement::kPre ? run(embedded, mix, sequence, context, layers) : run_post(embedded, mix, sequence, context, layers);
+Variable LayerStack::run(const Variable& embedded, const Pass& pass) const {
+  if (memory_.reversible) return run_reversible(embedded, pass);
+  return body_.norm == NormPlacement::kPre ? run_pre(embedded, pass) : run_post(embedded, pass);
 }
 
-LayerStack::States LayerStack::start(int64_t batch, int64_t capacity, const nn::StepContext& context) const {
+Variable LayerStack::forward(const Variable& embedded, const SequenceInfo& sequence, const nn::StepContext& context, const EncodedSource& source) const {
+  Pass pass{sequence, context, {}, {}, source.hidden, memory_.recompute == Recompute::kLayer};
+  pass.mix = [this, sequence, context](int i, const Variable& hidden) { return layers_[i]->mixer->forward(hidden, sequence, context); };
+  pass.cross = [this, context, valid = source.valid](int i, const Variable& hidden, const Variable& encoded) { return layers_[i]->cross->forward(hidden, {encoded, valid}, context); };
+  return run(embedded, pass);
+}
+
+LayerStack::States LayerStack::start(int64_t batch, int64_t capacity, const nn::StepContext& context, const EncodedSource& source) const {
   States states;
-  for (const auto& layer : layers_) states.push_back(layer->mixer->start(batch, capacity, context));
+  for (const auto& layer : layers_) {
+    states.mixers.push_back(layer->mixer->start(batch, capacity, context));
+    if (layer->cross) states.sources.push_back(layer->cross->project(source));
+  }
   return states;
 }
 
 Variable LayerStack::step(const Variable& embedded, States& states, const SequenceInfo& sequence, const nn::StepContext& context) const {
-  const MixerCall mix = [this, &states, &sequence, &context](int i, const Variable& hidden) { return layers_[i]->mixer->step(hidden, *states[i], sequence, context); };
-  if (memory_.reversible) return run_reversible(embedded, mix, sequence, context);
-  return body_.norm == NormPlacement::kPre ? run(embedded, mix, sequence, context, false) : run_post(embedded, mix, sequence, context, false);
+  Pass pass{sequence, context, {}, {}, {}, false};
+  pass.mix = [this, &states, &sequence, &context](int i, const Variable& hidden) { return layers_[i]->mixer->step(hidden, *states.mixers[i], sequence, context); };
+  pass.cross = [this, &states, &context](int i, const Variable& hidden, const Variable&) { return layers_[i]->cross->attend(hidden, states.sources[i], context); };
+  return run(embedded, pass);
 }
 
 }  // namespace longhaul::models

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "framework/nn/layers.h"
+#include "models/common/cross_attention.h"
 #include "models/common/memory_options.h"
 #include "models/common/mixer.h"
 #include "models/common/options.h"
@@ -17,32 +18,51 @@ namespace longhaul::models {
 ///   reversible y1 = x1 + mixer(norm(x2)); y2 = x2 + feed_forward(norm(y1)), both streams start as the embedding;
 ///              result norm of their mean                                                  (Kitaev et al. 2020, section 3)
 ///
+/// A decoder over an encoded source has a third sub-layer between the two, attention to the source, with a norm of its own.
 /// The residual stream has the dtype of the embedding (f32 in mixed precision); branches work in context.compute.
 class LayerStack final : public nn::Module {
  public:
-  LayerStack(const BodyOptions& body, const MemoryOptions& memory, const MixerFactory& mixers, nn::Initializer& init);
+  enum class Source { kNone, kCrossAttention };
+  LayerStack(const BodyOptions& body, const MemoryOptions& memory, const MixerFactory& mixers, nn::Initializer& init, Source source = Source::kNone);
 
-  /// embedded [B, N, D] -> [B, N, D] in context.compute.
-  Variable forward(const Variable& embedded, const SequenceInfo& sequence, const nn::StepContext& context) const;
+  /// embedded [B, N, D] -> [B, N, D] in context.compute; `source` is given exactly when the stack attends to one.
+  Variable forward(const Variable& embedded, const SequenceInfo& sequence, const nn::StepContext& context, const EncodedSource& source = {}) const;
 
-  using States = std::vector<std::unique_ptr<MixerState>>;
-  States start(int64_t batch, int64_t capacity, const nn::StepContext& context) const;
+  /// Caches of all layers.
+  struct States {
+    std::vector<std::unique_ptr<MixerState>> mixers;
+    std::vector<CrossAttention::Projected> sources;  // empty without a source
+  };
+  States start(int64_t batch, int64_t capacity, const nn::StepContext& context, const EncodedSource& source = {}) const;
   Variable step(const Variable& embedded, States& states, const SequenceInfo& sequence, const nn::StepContext& context) const;
 
  private:
   struct Layer final : nn::Module {
-    Layer(const BodyOptions& body, const MemoryOptions& memory, std::unique_ptr<Mixer> made, nn::Initializer& init);
+    Layer(const BodyOptions& body, const MemoryOptions& memory, int index, const MixerFactory& mixers, nn::Initializer& init, Source source);
     std::unique_ptr<Mixer> mixer;
-    nn::Norm mixer_norm, feed_forward_norm;
+    nn::Norm mixer_norm;
+    std::unique_ptr<CrossAttention> cross;  // with its norm, in decoders over a source
+    std::unique_ptr<nn::Norm> cross_norm;
+    nn::Norm feed_forward_norm;
     nn::FeedForward feed_forward;
   };
-  /// The mixer of layer i, from its cache when there is one, with its dropout.
-  using MixerCall = std::function<Variable(int layer, const Variable& hidden)>;
-  Variable run(const Variable& embedded, const MixerCall& mix, const SequenceInfo& sequence, const nn::StepContext& context, bool recompute_layers) const;
-  Variable run_post(const Variable& embedded, const MixerCall& mix, const SequenceInfo& sequence, const nn::StepContext& context, bool recompute_layers) const;
-  Variable run_reversible(const Variable& embedded, const MixerCall& mix, const SequenceInfo& sequence, const nn::StepContext& context) const;
-  Variable feed(int layer, const Variable& hidden, const SequenceInfo& sequence, const nn::StepContext& context) const;
-  Variable drop(const Variable& x, uint32_t site, const SequenceInfo& sequence, const nn::StepContext& context) const;
+  /// How a pass computes the sub-layers that exchange information: from the whole sequence, or with caches.
+  struct Pass {
+    SequenceInfo sequence;
+    nn::StepContext context;
+    std::function<Variable(int layer, const Variable& hidden)> mix;
+    std::function<Variable(int layer, const Variable& hidden, const Variable& source)> cross;
+    Variable source;         // [B, M, D], an input of every layer; undefined without one
+    bool recompute = false;  // layer by layer
+  };
+  Variable run(const Variable& embedded, const Pass& pass) const;
+  Variable run_pre(const Variable& embedded, const Pass& pass) const;
+  Variable run_post(const Variable& embedded, const Pass& pass) const;
+  Variable run_reversible(const Variable& embedded, const Pass& pass) const;
+  Variable mix(int layer, const Variable& hidden, const Pass& pass) const;
+  Variable cross(int layer, const Variable& hidden, const Variable& source, const Pass& pass) const;
+  Variable feed(int layer, const Variable& hidden, const Pass& pass) const;
+  Variable drop(const Variable& x, int layer, uint32_t branch, const Pass& pass) const;
 
   BodyOptions body_;
   MemoryOptions memory_;

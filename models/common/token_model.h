@@ -8,8 +8,7 @@
 namespace longhaul::models {
 
 /// The model every decoder-only and encoder-only family shares: token (and position) embedding, a stack of layers with the
-/// family's mixers, and a head over the vocabulary. Parameters: token_embedding.weight [V, D], position_embedding.*,
-/// layers.<i>.*, final_norm.*, and without tied embeddings head.weight [V, D], head.bias [V].
+/// family's mixers, and a head over the vocabulary. Parameters: those of TokenEmbedding, layers.<i>.*, final_norm.*.
 std::unique_ptr<LanguageModel> build_token_model(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init);
 
 }  // namespace longhaul::models

@@ -14,6 +14,7 @@ FamilyInfo transformer_family() {
     check_body(o.body, context, complain);
   };
   info.build = build_transformer;
+  info.build_sequence = build_sequence_transformer;
   return info;
 }
 
