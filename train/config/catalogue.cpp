@@ -67,6 +67,7 @@ class Describer final : public FieldVisitor {
   void on_records(const RecordsField& field) override {
     add_section(field.name, field.help, "list of sections", field.traits);
     entries.back().default_value = "[]";
+    if (!field.traits.same_as.empty()) return;
     within(fmt::format("{}{}[].", prefix_, field.name), field.traits.resume, [&] { field.describe(*this); });
   }
 

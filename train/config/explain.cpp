@@ -22,19 +22,6 @@ std::string_view resume_text(Resume resume) {
   return "fixed: another value is refused (exit 2)";
 }
 
-std::string_view resume_word(Resume resume) {
-  switch (resume) {
-    case Resume::kMayChange:
-      return "may change";
-    case Resume::kHarmless:
-      return "harmless";
-    case Resume::kFixed:
-    case Resume::kInherit:
-      break;
-  }
-  return "fixed";
-}
-
 std::string joined(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ", ")); }
 
 std::string last_part(std::string_view key) { return std::string(key.substr(key.rfind('.') + 1)); }
@@ -83,16 +70,6 @@ std::string explain_section(const CatalogueEntry& section) {
   return out;
 }
 
-// A bar would end the cell of a table.
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '|') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string explain_key(const std::string& key) {
@@ -125,31 +102,6 @@ std::string explain_key(const std::string& key) {
   const std::string near = nearest(wanted, names);
   fail<ConfigError>("[config] there is no key \"{}\"{}\n  next: longhaul config explain, without a key, lists all", key,
                     near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near));
-}
-
-std::string reference_page() {
-  std::string out =
-      "# Configuration keys\n\n"
-      "Made by `longhaul config explain`. A key is given in the YAML file or as `--set key=value`. Sizes: `8GiB`, "
-      "`512MiB`; "
-      "counts: `50M`, `20k`; durations: `90s`, `30m`, `2h`; periods: a bare number of steps, `500step`, `50Mtok`, `2e` "
-      "(epochs), `90s`, `30m`, `2h`, 0 = off. On resume a *fixed* key may not differ from the run's, one that *may "
-      "change* "
-      "does so from there on and is recorded, a *harmless* one is not looked at.\n";
-  for (const CatalogueEntry& entry : catalogue()) {
-    if (entry.section) {
-      out += fmt::format("\n{} `{}`\n\n{}{}.\n", entry.key.find('.') == std::string::npos ? "##" : "###", entry.key,
-                         entry.help, entry.expected.empty() ? std::string() : fmt::format("; {}", entry.expected));
-      if (!entry.shorthand.empty()) out += fmt::format("A plain value stands for `{{{}: value}}`.\n", entry.shorthand);
-      if (entry.expected.empty())
-        out += "\n| key | expects | default | on resume | meaning |\n| --- | --- | --- | --- | --- |\n";
-      continue;
-    }
-    const std::string owner = entry.families.empty() ? "" : fmt::format(" (family {})", joined(entry.families));
-    out += fmt::format("| `{}` | {} | `{}` | {} | {}{} |\n", entry.key, escaped(entry.expected), entry.default_value,
-                       resume_word(entry.resume), escaped(entry.help), owner);
-  }
-  return out;
 }
 
 Suggestion suggest_key(const std::string& prefix, const std::string& name, const std::vector<std::string>& known) {

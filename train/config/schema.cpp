@@ -62,10 +62,11 @@ void tokenizer_fields(FieldVisitor& v, data::TokenizerOptions& o) {
 void data_fields(FieldVisitor& v, DataConfig& o) {
   using data::InvalidUtf8;
   using data::WordCount;
-  const SectionTraits entry{.resume = Resume::kInherit, .shorthand = "path"};
+  const SectionTraits entry{.shorthand = "path"};
+  const SectionTraits again{.same_as = "data.train", .shorthand = "path"};
   v.records("train", o.train, entry, entry_fields, "texts to train on");
-  v.records("valid", o.valid, entry, entry_fields, "texts for the evaluations during training");
-  v.records("test", o.test, entry, entry_fields, "texts for the evaluation at the end");
+  v.records("valid", o.valid, again, entry_fields, "texts for the evaluations during training");
+  v.records("test", o.test, again, entry_fields, "texts for the evaluation at the end");
   v.section("tokenizer", {}, "how text becomes ids", [&](FieldVisitor& in) { tokenizer_fields(in, o.tokenizer); });
   v.choice("objective", o.objective,
            {{"causal", Objective::kCausal},
@@ -172,7 +173,7 @@ void schedule_fields(FieldVisitor& v, ScheduleConfig& o) {
 }
 
 void stage_fields(FieldVisitor& v, StageConfig& o, const ModelConfig& model) {
-  v.integer("steps", o.steps, {.min = 1}, "length of the stage");
+  v.integer("steps", o.steps, {.min = 1, .default_text = "required"}, "length of the stage");
   v.number("learning_rate", o.learning_rate, {.min = 0, .default_text = "as in train"},
            "peak; 0 = train.optimizer.learning_rate");
   v.integer("sequence_length", o.sequence_length, {.min = 0, .unit = "tokens", .default_text = "as in data"},

@@ -203,17 +203,17 @@ Node parse_yaml(std::string text, const std::shared_ptr<const Source>& source, s
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    if (!parser.HandleNextDocument(builder)) return {};
+    parser.HandleNextDocument(builder);
+    Node root = builder.take();
+    if (root.kind == Node::Kind::kNull && holds_anything(text)) {
+      throw Stop{{source, 1, 1}, "expected the sections run, data, model, memory, train"};
+    }
     Problems ignored;
     size_t more = 0;
     Builder second(source, more, ignored);
     if (parser.HandleNextDocument(second)) {
       const Mark mark = second.take().mark;
       problems.add(mark.source ? mark : Mark{source}, "a second document; a configuration is one");
-    }
-    Node root = builder.take();
-    if (root.kind == Node::Kind::kNull && holds_anything(text)) {
-      throw Stop{{source, 1, 1}, "expected the sections run, data, model, memory, train"};
     }
     return root;
   } catch (const Stop& stop) {

@@ -26,9 +26,11 @@ TEST(Catalogue, EveryKeyIsDocumented) {
 TEST(Catalogue, HoldsEveryKeyThatAConfigurationHas) {
   std::set<std::string> keys;
   for (const CatalogueEntry& entry : catalogue()) keys.insert(entry.key);
-  for (const FlatValue& value : flatten(load_text(kLeast + "model: {family: local}\n").config)) {
+  for (const FlatValue& value : flatten(
+           load_text("data: {train: [a.txt], valid: [b.txt]}\nmodel: {family: local}\ntrain: {steps: 1}\n").config)) {
     std::string key = value.key;
     if (const size_t at = key.find("[0]"); at != std::string::npos) key.replace(at, 3, "[]");
+    if (key.starts_with("data.valid[].")) key = "data.train[]." + key.substr(13);
     EXPECT_TRUE(keys.contains(key)) << key;
   }
 }
@@ -119,6 +121,7 @@ TEST(Explain, SaysTypeRangeDefaultAndResume) {
             "  on resume  fixed: another value is refused (exit 2)\n");
   EXPECT_NE(explain_key("window").find("family     local"), std::string::npos);
   EXPECT_EQ(explain_key("data.train[3].part"), explain_key("data.train.part"));
+  EXPECT_EQ(explain_key("data.valid[0].part"), explain_key("data.train[].part"));
   EXPECT_EQ(explain_key("train.stages[0].model.dropout"), explain_key("model.dropout"));
 }
 
