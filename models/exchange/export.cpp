@@ -1,0 +1,129 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "framework/base/error.h"
+#include "framework/checkpoint/checkpoint.h"
+#include "framework/checkpoint/elements.h"
+#include "models/exchange/exchange.h"
+#include "models/exchange/folder.h"
+
+namespace longhaul::models::exchange {
+namespace {
+
+using checkpoint::SafetensorsEntry;
+using checkpoint::SafetensorsItem;
+using checkpoint::SafetensorsReader;
+
+const Family& family_named(const std::string& name, const std::vector<Family>& families) {
+  const auto found =
+      std::find_if(families.begin(), families.end(), [&](const Family& family) { return family.name == name; });
+  check<CheckpointError>(found != families.end(),
+                         "[exchange] the family \"{}\" has no public checkpoint layout in this build", name);
+  return *found;
+}
+
+// One public tensor put together from ours, in the dtype of `entry`.
+SafetensorsItem assembled(const SafetensorsEntry& entry, const NameMap& map, const SafetensorsReader& ours) {
+  const std::optional<DType> dtype = checkpoint::dtype_of_tag(entry.dtype);
+  check<CheckpointError>(dtype && entry.shape.size() <= kMaxRank,
+                         "[exchange] the public tensor \"{}\" of {} cannot be made", entry.name, entry.dtype);
+  const Tensor out = Tensor::zeros(Shape(std::span<const int64_t>(entry.shape)), *dtype, Device::cpu());
+  for (const NameRule& rule : map.rules) {
+    if (rule.public_name != entry.name) continue;
+    const SafetensorsEntry& stored = ours.entry(rule.our_name);
+    const Tensor target = public_side(rule, out);
+    if (rule.our_part.whole()) {
+      ours.read(stored, target, false);
+      continue;
+    }
+    const Tensor whole = our_side(rule, ours.read(stored));
+    int64_t at = 0;
+    std::vector<std::byte> converted;
+    checkpoint::visit_bytes(whole.view(), [&](std::span<const std::byte> piece) {
+      const auto count = static_cast<int64_t>(piece.size() / size_of(whole.dtype()));
+      converted.resize(static_cast<size_t>(count) * size_of(*dtype));
+      checkpoint::convert_elements(whole.dtype(), piece.data(), *dtype, converted.data(), count);
+      checkpoint::scatter_elements(target.view(), at, count, converted.data());
+      at += count;
+    });
+  }
+  return {.name = entry.name, .tensor = out, .raw = {}, .raw_bytes = {}};
+}
+
+// The files of a model that was trained here: one, with every tensor once, in the dtype it has.
+std::vector<PublicFile> fresh_files(const NameMap& map, const SafetensorsReader& ours) {
+  PublicFile file{.name = "model.safetensors", .metadata = {{"format", "pt"}}, .tensors = {}};
+  std::map<std::string, SafetensorsEntry> made;
+  for (const NameRule& rule : map.rules) {
+    const SafetensorsEntry& stored = ours.entry(rule.our_name);
+    std::vector<int64_t> shape = stored.shape;
+    if (!rule.our_part.whole()) shape.at(static_cast<size_t>(rule.our_part.axis)) = rule.our_part.size;
+    if (rule.transpose && shape.size() >= 2) std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
+    auto [found, fresh] = made.try_emplace(
+        rule.public_name, SafetensorsEntry{.name = rule.public_name, .dtype = stored.dtype, .shape = shape});
+    if (rule.public_part.whole()) continue;
+    int64_t& rows = found->second.shape.at(static_cast<size_t>(rule.public_part.axis));
+    const int64_t end = rule.public_part.begin + rule.public_part.size;
+    rows = fresh ? end : std::max(rows, end);
+  }
+  for (auto& [name, entry] : made) file.tensors.push_back(std::move(entry));
+  return {std::move(file)};
+}
+
+}  // namespace
+
+void export_model(const io::Path& model, const io::Path& out, const std::string& family_name,
+                  const std::vector<Family>& families) {
+  const std::vector<checkpoint::Damage> damage = checkpoint::verify(model);
+  if (!damage.empty()) throw CheckpointError(damage.front().message);
+  const SafetensorsReader ours(model / checkpoint::file_name(checkpoint::Section::kModel));
+  const bool imported = io::exists(model / kPublicJson);
+  PublicFolder folder;
+  if (imported) folder = PublicFolder::parse(io::read_file(model / kPublicJson), (model / kPublicJson).string());
+  const Family& family = family_named(imported ? folder.family : family_name, families);
+  if (!imported) {
+    check<CheckpointError>(family.to_json != nullptr,
+                           "[exchange] {} was not imported, and the family \"{}\" has no public layout for new models",
+                           model.string(), family.name);
+    folder.config = family.to_json(io::read_file(model / kConfigYaml));
+    folder.others = other_files(model);
+  }
+  const NameMap map = family.names(folder.config);
+  if (!imported) folder.files = fresh_files(map, ours);
+
+  std::map<std::string, std::string> stored_as;
+  for (const TiedName& tied : map.tied) stored_as[tied.alias] = tied.stored;
+  std::set<std::string> mapped;
+  for (const NameRule& rule : map.rules) mapped.insert(rule.public_name);
+  const std::set<std::string> buffers(map.buffers.begin(), map.buffers.end());
+
+  FreshFolder fresh(out);
+  for (const PublicFile& file : folder.files) {
+    std::vector<SafetensorsItem> items;
+    for (const SafetensorsEntry& entry : file.tensors) {
+      if (mapped.contains(entry.name)) {
+        items.push_back(assembled(entry, map, ours));
+      } else if (buffers.contains(entry.name)) {
+        const SafetensorsReader kept(model / kPublicBuffers);
+        items.push_back(
+            {.name = entry.name, .tensor = {}, .raw = entry, .raw_bytes = kept.read_bytes(kept.entry(entry.name))});
+      } else {
+        const auto tied = stored_as.find(entry.name);
+        check<CheckpointError>(tied != stored_as.end(),
+                               "[exchange] {}: the tensor \"{}\" has no place in the family \"{}\"",
+                               (model / kPublicJson).string(), entry.name, family.name);
+        SafetensorsEntry source = entry;
+        source.name = tied->second;
+        items.push_back(assembled(source, map, ours));
+        items.back().name = entry.name;
+      }
+    }
+    checkpoint::write_safetensors(fresh.path() / file.name, items, file.metadata);
+  }
+  io::write_new_file(fresh.path() / kConfigJson, folder.config);
+  for (const std::string& name : folder.others) io::write_new_file(fresh.path() / name, io::read_file(model / name));
+  fresh.commit();
+}
+
+}  // namespace longhaul::models::exchange
