@@ -6,6 +6,7 @@
 #include "train/cli/parsers.h"
 #include "train/commands/checkpoint.h"
 #include "train/commands/config.h"
+#include "train/commands/exchange.h"
 
 namespace longhaul::cli {
 namespace {
@@ -27,6 +28,8 @@ void add(CLI::App& app, std::function<int(Console&)>& selected, const char* name
 void add_commands(CLI::App& app, std::function<int(Console&)>& selected) {
   add(app, selected, "checkpoint", parse_checkpoint, run_checkpoint);
   add(app, selected, "config", parse_config, run_config);
+  add(app, selected, "export", parse_export, run_export);
+  add(app, selected, "import", parse_import, run_import);
 }
 
 }  // namespace longhaul::cli

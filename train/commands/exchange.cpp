@@ -1,0 +1,48 @@
+#include "train/commands/exchange.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "framework/checkpoint/checkpoint.h"
+#include "models/exchange/families.h"
+#include "train/config/load.h"
+
+namespace longhaul::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+namespace exchange = models::exchange;
+
+std::string dumped(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+int run_import(const ImportOptions& options, Console& console) {
+  const exchange::ImportReport report =
+      exchange::import_model(options.source, options.out, exchange::registered_families());
+  if (options.json) {
+    console.result(dumped({{"model", options.out},
+                           {"family", report.family},
+                           {"tensors", report.tensors},
+                           {"parameters", report.parameters},
+                           {"buffers", report.buffers}}));
+  } else {
+    console.result(fmt::format("{}: family {}, {} parameters in {} tensors", options.out, report.family,
+                               report.parameters, report.tensors));
+  }
+  return 0;
+}
+
+int run_export(const ExportOptions& options, Console& console) {
+  const io::Path model = checkpoint::resolve_model(options.model);
+  // A model that was not imported says its family in its configuration.
+  const bool imported = io::exists(model / "public.json");
+  const std::string family = imported ? "" : config::load_config((model / "config.yaml").string()).config.model.family;
+  exchange::export_model(model, options.out, family, exchange::registered_families());
+  console.result(options.json ? dumped({{"model", model.string()}, {"out", options.out}})
+                              : fmt::format("{} is written to {}", model.string(), options.out));
+  return 0;
+}
+
+}  // namespace longhaul::cli
