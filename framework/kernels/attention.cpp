@@ -32,14 +32,14 @@ int attention_backward_splits(const AttentionShape& shape) {
 }
 
 AttentionWorkspace attention_workspace(const AttentionShape& shape, bool backward) {
-  const int64_t d = round_up(shape.head_dim, 16), dv = round_up(shape.value_dim, 16);
+  const int64_t d = round_up(shape.head_dim, 32), dv = round_up(shape.value_dim, 32);
   const int64_t rows = round_up(shape.queries, kPatternTile);
   const int64_t keys = round_up(shape.keys, kPatternTile) + round_up(shape.side_keys, kPatternTile);
   constexpr int64_t kRow = kPatternTile * static_cast<int64_t>(sizeof(float));  // one column of a tile
   AttentionWorkspace out;
   if (!backward) {
     // Packed key and value tile; queries, sums and statistics of a group of query tiles; scores.
-    out.per_thread = kRow * (d + dv) + kAttentionGroup * kRow * (d + dv + 1 + 16) + 3 * kRow * kPatternTile;
+    out.per_thread = kRow * (2 * d + 2 * dv) + kAttentionGroup * kRow * (d + dv + 1 + 16) + 3 * kRow * kPatternTile;
     // Partial results of the chunks of keys, where few queries meet many keys.
     const int64_t chunks = (keys / kPatternTile + kAttentionChunk - 1) / kAttentionChunk;
     if (shape.queries * shape.heads / std::max<int64_t>(shape.key_heads, 1) <= kAttentionFewRows) {
@@ -48,7 +48,7 @@ AttentionWorkspace attention_workspace(const AttentionShape& shape, bool backwar
   } else {
     const int splits = attention_backward_splits(shape);
     const int64_t sums = rows * d * static_cast<int64_t>(sizeof(float));
-    out.per_thread = rows * (d + dv + 2) * 4 + kRow * (3 * d + 3 * dv) + 6 * kRow * kPatternTile;
+    out.per_thread = rows * (d + dv + 2) * 4 + kRow * (4 * d + 4 * dv) + 6 * kRow * kPatternTile;
     if (shape.heads > shape.key_heads) out.per_thread += keys * (d + dv) * 4;
     if (splits == 1) {
       out.per_thread += sums;

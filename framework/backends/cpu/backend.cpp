@@ -2,15 +2,13 @@
 
 #include "framework/backends/cpu/fill.h"
 
-extern "C" const longhaul::kernels::Backend* longhaul_backend_reference();
-
 extern "C" const longhaul::kernels::Backend* longhaul_backend_cpu() {
   static const longhaul::kernels::Backend table = [] {
     using namespace longhaul::cpu;
     longhaul::kernels::Backend made;
     made.name = "cpu";
-    made.attention = longhaul_backend_reference()->attention;
     made.each([](auto& kernel) { kernel.set_backend("cpu"); });
+    fill_attention(made.attention);
     fill_matmul(made.matmul);
     fill_elementwise(made.elementwise);
     fill_norm(made.norm);

@@ -6,6 +6,7 @@
 /// are made in block order. f32 and bf16, computed in f32.
 namespace longhaul::cpu {
 
+void fill_attention(kernels::AttentionKernels& kernels);
 void fill_matmul(kernels::MatmulKernels& kernels);
 void fill_elementwise(kernels::ElementwiseKernels& kernels);
 void fill_copies(kernels::ElementwiseKernels& kernels);

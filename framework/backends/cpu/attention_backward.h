@@ -1,0 +1,298 @@
+// defines: backward_task, add_splits
+#pragma once
+#include "framework/backends/cpu/attention_forward.h"
+
+namespace longhaul::cpu::LONGHAUL_SIMD {
+
+/// Rows whose scores and gradients are computed together before they are turned into dS.
+inline constexpr int kGradientRows = 12;
+
+/// All query tiles of one head, packed once: as rows (first operand of scores) and as rows of pairs (second operand of sums).
+template <bool kPairs>
+struct QueryPanels {
+  uint32_t *query, *query_pairs, *dout, *dout_pairs;  // [tiles][64][words]; pairs are the rows themselves in f32
+  float *sums;          // [tiles][64][padded(d)] of dquery
+  float *lse, *delta;   // [tiles][64] in powers of two; delta - dlse
+  uint8_t* finite;      // [tiles]
+  int64_t dw, dvw, dp, dvp;
+
+  void load(const AttentionCall& call, int64_t b, int64_t h) {
+    for (int64_t t = 0; t < call.query_tiles; ++t) {
+      const TileRows rows = tile_rows(call.query_info, &call.pattern->query_permutation(), b, h, t, call.query_rows);
+      const uint8_t* valid = call.query_info.valid ? call.query_info.valid.at(b, h) : nullptr;
+      uint64_t exist = 0;
+      for (int r = 0; r < rows.count; ++r) exist |= static_cast<uint64_t>(rows.at(r) >= 0 && (!valid || valid[rows.at(r)])) << r;
+      bool odd = stage<kPairs>(query + t * kTile * dw, call.query, b, h, rows, exist, call.d);
+      if (call.dout) {
+        odd |= stage<kPairs>(dout + t * kTile * dvw, call.dout, b, h, rows, exist, call.dv);
+      } else {
+        std::memset(dout + t * kTile * dvw, 0, static_cast<size_t>(kTile * dvw) * 4);
+      }
+      finite[t] = !odd;
+      if constexpr (kPairs) {
+        interleave_rows(query + t * kTile * dw, dw, query_pairs + t * kTile * dw);
+        interleave_rows(dout + t * kTile * dvw, dvw, dout_pairs + t * kTile * dvw);
+      }
+      for (int r = 0; r < kTile; ++r) {
+        float *l = lse + t * kTile + r, *e = delta + t * kTile + r;
+        *l = -kMinusInfinity, *e = 0;
+        if (!(exist >> r & 1)) continue;
+        const int64_t row = rows.at(r), at = (b * call.heads + h) * call.queries + row;
+        if (call.lse[at] == kMinusInfinity) continue;
+        *l = call.lse[at] * kLog2E;
+        if (call.dout) *e = dot(call.dout, call.out, b, h, row, call.dv);
+        if (call.dlse) *e -= call.dlse[at];
+      }
+    }
+    std::memset(sums, 0, static_cast<size_t>(call.query_tiles * kTile * dp) * sizeof(float));
+  }
+
+  template <typename A, typename B>
+  static float dot_as(const A* a, const B* b, int64_t n) {
+    Floats total = {};
+    int64_t c = 0;
+    for (; c + kLanes <= n; c += kLanes) total = fma(cpu::LONGHAUL_SIMD::load(a + c), cpu::LONGHAUL_SIMD::load(b + c), total);
+    float out = cpu::LONGHAUL_SIMD::sum(total);
+    for (; c < n; ++c) out += static_cast<float>(a[c]) * static_cast<float>(b[c]);
+    return out;
+  }
+  static float dot(const Operand& x, const Operand& y, int64_t b, int64_t h, int64_t row, int64_t n) {
+    const char *a = x.head(b, h) + row * x.row_stride * static_cast<int64_t>(size_of(x.dtype)), *c = y.head(b, h) + row * y.row_stride * static_cast<int64_t>(size_of(y.dtype));
+    const auto *af = reinterpret_cast<const float*>(a), *cf = reinterpret_cast<const float*>(c);
+    const auto *ah = reinterpret_cast<const bfloat16*>(a), *ch = reinterpret_cast<const bfloat16*>(c);
+    if (x.dtype == DType::kF32) return y.dtype == DType::kF32 ? dot_as(af, cf, n) : dot_as(af, ch, n);
+    return y.dtype == DType::kF32 ? dot_as(ah, cf, n) : dot_as(ah, ch, n);
+  }
+};
+
+/// A key tile packed for the backward, and the sums of its gradients.
+struct KeyPanels {
+  TileFacts facts;
+  bool side, finite;
+  uint32_t *staged, *keys, *key_rows, *values;  // scratch; [words(d)][64]; [64 or 32][padded(d)]; [words(dv)][64]
+  float *dkey, *dvalue;                         // [64][padded(d)], [64][padded(dv)]
+
+  template <bool kPairs>
+  void load(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
+    side = column >= call.key_tiles;
+    const TokenInfo& info = side ? call.side_info : call.key_info;
+    const TileRows rows = side ? tile_rows(info, nullptr, b, h, column - call.key_tiles, call.side_keys)
+                               : tile_rows(info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
+    load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h, call.pattern->terms());
+    const int64_t head = h / call.group, dw = words_of<kPairs>(call.d), dvw = words_of<kPairs>(call.dv);
+    bool odd = stage<kPairs>(staged, side ? call.side_value : call.value, b, head, rows, facts.valid, call.dv);
+    transpose_tile(staged, dvw, values);
+    uint32_t* plain = kPairs ? staged : key_rows;
+    odd |= stage<kPairs>(plain, side ? call.side_key : call.key, b, head, rows, facts.valid, call.d);
+    transpose_tile(plain, dw, keys);
+    if constexpr (kPairs) interleave_rows(plain, dw, key_rows);
+    finite = !odd;
+  }
+
+  void write(const AttentionCall& call, int64_t b, int64_t head) const {
+    const Operand &to_key = side ? call.dside_key : call.dkey, &to_value = side ? call.dside_value : call.dvalue;
+    for (int r = 0; r < facts.rows.count; ++r) {
+      const int64_t row = facts.rows.at(r);
+      if (row < 0) continue;
+      if (to_key) write_row(to_key, b, head, row, dkey + r * padded(call.d), call.scale, call.d);
+      if (to_value) write_row(to_value, b, head, row, dvalue + r * padded(call.dv), call.keep_scale, call.dv);
+    }
+  }
+};
+
+/// Scratch of one tile: probabilities and dS, in f32 and, for pairs, as operands.
+struct GradientTile {
+  float *p, *ds;                              // [64][64]
+  uint32_t *p_pairs, *ds_rows, *ds_pairs;     // pairs along queries [32][64]; along keys [64][32]; along queries [32][64]
+};
+
+/// One row: scores become probabilities (with dropout applied), dP becomes dS.
+template <bool kMasked>
+LONGHAUL_INLINE void gradient_row(float* scores, float* dp, uint64_t mask, uint64_t kept, bool dropout, uint64_t fixed, float c, float lse, float delta,
+                                  float keep_scale) {
+#pragma GCC unroll 16
+  for (int v = 0; v < kTileVectors; ++v) {
+    Floats p = exp2_fast(fma(load(scores + v * kLanes), broadcast(c), broadcast(-lse)));
+    if constexpr (kMasked) p = keep_bits(mask, v, p);
+    Floats g = load(dp + v * kLanes);
+    if (dropout) {
+      g = keep_bits(kept, v, g * keep_scale);
+      store(scores + v * kLanes, keep_bits(kept, v, p));
+    } else {
+      store(scores + v * kLanes, p);
+    }
+    Floats ds = p * (g - delta);
+    if constexpr (kMasked) ds = keep_bits(mask & ~fixed, v, ds);
+    store(dp + v * kLanes, ds);
+  }
+}
+
+/// Two rows of f32 as bf16: pairs along the columns of each row, and pairs of the two rows.
+LONGHAUL_INLINE void pack_row_pair(const float* even, uint32_t* rows, uint32_t* pairs) {
+#if defined(__AVX512BF16__)
+  const float* odd = even + kTile;
+  alignas(64) static constexpr uint16_t kLow[32] = {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i low = _mm512_load_si512(kLow), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+  for (int v = 0; v < kTile; v += 32) {
+    const auto a = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(load(even + v + 16), load(even + v)));
+    const auto b = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(load(odd + v + 16), load(odd + v)));
+    if (rows) {
+      std::memcpy(rows + v / 2, &a, sizeof a);
+      std::memcpy(rows + kTile / 2 + v / 2, &b, sizeof b);
+    }
+    const __m512i first = _mm512_permutex2var_epi16(a, low, b), second = _mm512_permutex2var_epi16(a, high, b);
+    std::memcpy(pairs + v, &first, sizeof first);
+    std::memcpy(pairs + v + 16, &second, sizeof second);
+  }
+#else
+  (void)even, (void)rows, (void)pairs;
+#endif
+}
+
+template <bool kPairs>
+static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& panels, const KeyPanels& key, const TileEntry& entry, int64_t b, int64_t h,
+                          int64_t tile, const GradientTile& work) {
+  const TileRule& rule = call.pattern->rule(entry);
+  const TileRows rows = tile_rows(call.query_info, &call.pattern->query_permutation(), b, h, tile, call.query_rows);
+  const bool adjusted = entry.logm != 0 || rule.self == SelfScore::kLastResort;
+  uint64_t masks[kTile];
+  TileFacts query;
+  bool whole = rule.is_full() && key.facts.valid == ~uint64_t{0} && rows.count == kTile && !rows.rows && !call.query_info.valid;
+  if (!whole || adjusted) {
+    load_facts(query, rows, call.query_info, call.pattern->extent().query_offset, b, h, call.pattern->terms());
+    const TileKind kind = tile_masks(*call.pattern, entry, query, key.facts, masks);
+    if (kind == TileKind::kEmpty) return;
+    whole = kind == TileKind::kWhole && !adjusted;
+  }
+  int first_row = 0, last_row = kTile, first_key = 0, last_key = kTile;  // what any pair touches, to even numbers
+  if (!whole) {
+    uint64_t seen = 0, seeing = 0;
+    for (int r = 0; r < kTile; ++r) seen |= masks[r], seeing |= static_cast<uint64_t>(masks[r] != 0) << r;
+    first_row = __builtin_ctzll(seeing) / 2 * 2, last_row = (65 - __builtin_clzll(seeing)) / 2 * 2;
+    first_key = __builtin_ctzll(seen) / 2 * 2, last_key = (65 - __builtin_clzll(seen)) / 2 * 2;
+  }
+  const float c = call.scale * kLog2E;
+  const int64_t dw = panels.dw, dvw = panels.dvw, dp = panels.dp, dvp = panels.dvp;
+  const uint32_t *q = panels.query + tile * kTile * dw, *go = panels.dout + tile * kTile * dvw;
+  const float *lse = panels.lse + tile * kTile, *delta = panels.delta + tile * kTile;
+  for (int r0 = first_row; r0 < last_row; r0 += kGradientRows) {
+    const int count = last_row - r0 < kGradientRows ? last_row - r0 : kGradientRows;
+    multiply_tile<kPairs, false>(q + r0 * dw, dw, 1, key.keys, kTile, work.p + r0 * kTile, kTile, count, kTile, dw);
+    multiply_tile<kPairs, false>(go + r0 * dvw, dvw, 1, key.values, kTile, work.ds + r0 * kTile, kTile, count, kTile, dvw);
+    for (int r = r0; r < r0 + count; ++r) {
+      float *scores = work.p + r * kTile, *ds = work.ds + r * kTile;
+      uint64_t kept = 0, fixed = 0;
+      if (call.drop_below && r < rows.count && rows.at(r) >= 0) {
+        kept = dropout_bits(call, call.dropout_head(b, h) + static_cast<uint64_t>(rows.at(r)) * call.dropout_width(), key.facts, key.side);
+      }
+      if (adjusted) {
+        adjust_scores(call, entry, rule, query, key.facts, r, scores);
+        if (rule.self == SelfScore::kLastResort) fixed = own_bits(query, key.facts, r);
+      }
+      if (whole) {
+        gradient_row<false>(scores, ds, 0, kept, call.drop_below != 0, 0, c, lse[r], delta[r], call.keep_scale);
+      } else {
+        gradient_row<true>(scores, ds, masks[r], kept, call.drop_below != 0, fixed, c, lse[r], delta[r], call.keep_scale);
+      }
+    }
+    if constexpr (kPairs) {
+      for (int r = r0; r < r0 + count; r += 2) {
+        pack_row_pair(work.p + r * kTile, nullptr, work.p_pairs + r / 2 * kTile);
+        pack_row_pair(work.ds + r * kTile, work.ds_rows + r * (kTile / 2), work.ds_pairs + r / 2 * kTile);
+      }
+    }
+  }
+  const uint32_t* p = kPairs ? work.p_pairs : reinterpret_cast<const uint32_t*>(work.p);
+  const uint32_t* ds = kPairs ? work.ds_pairs : reinterpret_cast<const uint32_t*>(work.ds);
+  const uint32_t* ds_rows = kPairs ? work.ds_rows : reinterpret_cast<const uint32_t*>(work.ds);
+  const uint32_t* q_sum = kPairs ? panels.query_pairs + tile * kTile * dw : q;
+  const uint32_t* go_sum = kPairs ? panels.dout_pairs + tile * kTile * dvw : go;
+  float* dq = panels.sums + tile * kTile * dp;
+  constexpr int64_t kStep = kPairs ? kTile / 2 : kTile;  // words in a row of ds_rows
+  constexpr int kFold = kPairs ? 2 : 1;
+  if (whole || (key.finite && panels.finite[tile])) {
+    const int64_t keys = last_key - first_key, depth = (last_row - first_row) / kFold, skip = first_row / kFold, key_skip = first_key / kFold;
+    multiply_tile<kPairs, true>(p + skip * kTile + first_key, 1, kTile, go_sum + skip * dvp, dvp, key.dvalue + first_key * dvp, dvp, keys, dvp, depth);
+    multiply_tile<kPairs, true>(ds + skip * kTile + first_key, 1, kTile, q_sum + skip * dp, dp, key.dkey + first_key * dp, dp, keys, dp, depth);
+    multiply_tile<kPairs, true>(ds_rows + first_row * kStep + key_skip, kStep, 1, key.key_rows + key_skip * dp, dp, dq + first_row * dp, dp, last_row - first_row, dp,
+                                keys / kFold);
+  } else {
+    const auto seen_by = [&](int k, int r) { return (masks[r] >> k & 1) != 0; };
+    multiply_seen<kPairs>(p, 1, kTile, go_sum, dvp, key.dvalue, dvp, dvp, seen_by);
+    multiply_seen<kPairs>(ds, 1, kTile, q_sum, dp, key.dkey, dp, dp, seen_by);
+    multiply_seen<kPairs>(ds_rows, kStep, 1, key.key_rows, dp, dq, dp, dp, [&](int r, int k) { return (masks[r] >> k & 1) != 0; });
+  }
+}
+
+/// The key tiles first .. last - 1 of one key head against all queries of its heads: five products for each tile.
+template <bool kPairs>
+static void backward_task(const AttentionCall& call, const AttentionTask& task, char* scratch) {
+  Carver carver(scratch);
+  QueryPanels<kPairs> panels;
+  panels.dw = words_of<kPairs>(call.d), panels.dvw = words_of<kPairs>(call.dv), panels.dp = padded(call.d), panels.dvp = padded(call.dv);
+  const int64_t rows = call.query_tiles * kTile, dw = panels.dw, dvw = panels.dvw, dp = panels.dp, dvp = panels.dvp;
+  panels.query = carver.take<uint32_t>(rows * dw);
+  panels.dout = carver.take<uint32_t>(rows * dvw);
+  panels.query_pairs = kPairs ? carver.take<uint32_t>(rows * dw) : panels.query;
+  panels.dout_pairs = kPairs ? carver.take<uint32_t>(rows * dvw) : panels.dout;
+  panels.lse = carver.take<float>(rows);
+  panels.delta = carver.take<float>(rows);
+  panels.finite = carver.take<uint8_t>(call.query_tiles);
+  KeyPanels key;
+  key.staged = carver.take<uint32_t>(kTile * (dw > dvw ? dw : dvw));
+  key.keys = carver.take<uint32_t>(kTile * dw);
+  key.key_rows = carver.take<uint32_t>(kTile * dp);
+  key.values = carver.take<uint32_t>(kTile * dvw);
+  GradientTile work;
+  work.p = carver.take<float>(kTile * kTile);
+  work.ds = carver.take<float>(kTile * kTile);
+  work.p_pairs = carver.take<uint32_t>(kTile * kTile / 2);
+  work.ds_rows = carver.take<uint32_t>(kTile * kTile / 2);
+  work.ds_pairs = carver.take<uint32_t>(kTile * kTile / 2);
+  // With several query heads the sums of all key tiles stay until the last head.
+  const int64_t kept_tiles = call.group > 1 ? task.last - task.first : 1;
+  float* key_sums = carver.take<float>(kept_tiles * kTile * (dp + dvp));
+  float* own_sums = call.splits == 1 ? carver.take<float>(rows * dp) : nullptr;
+  for (int64_t g = 0; g < call.group; ++g) {
+    const int64_t h = task.key_head * call.group + g;
+    const int layout = call.pattern->layouts() > 1 ? static_cast<int>(h) : 0;
+    panels.sums = own_sums ? own_sums : call.dquery_sums + ((task.b * call.heads + h) * call.splits + task.split) * rows * dp;
+    panels.load(call, task.b, h);
+    for (int64_t column = task.first; column < task.last; ++column) {
+      float* sums = key_sums + (call.group > 1 ? column - task.first : 0) * kTile * (dp + dvp);
+      key.dkey = sums, key.dvalue = sums + kTile * dp;
+      if (g == 0) std::memset(sums, 0, static_cast<size_t>(kTile * (dp + dvp)) * sizeof(float));
+      key.load<kPairs>(call, task.b, h, column);
+      for (const TransposedEntry& at : call.pattern->column(layout, column)) {
+        backward_tile<kPairs>(call, panels, key, call.pattern->entries()[at.entry], task.b, h, at.query_tile, work);
+      }
+      if (g + 1 == call.group) key.write(call, task.b, task.key_head);
+    }
+    if (!own_sums || !call.dquery) continue;
+    for (int64_t t = 0; t < call.query_tiles; ++t) {
+      const TileRows at = tile_rows(call.query_info, &call.pattern->query_permutation(), task.b, h, t, call.query_rows);
+      for (int r = 0; r < at.count; ++r) {
+        if (at.at(r) >= 0) write_row(call.dquery, task.b, h, at.at(r), own_sums + (t * kTile + r) * dp, call.scale, call.d);
+      }
+    }
+  }
+}
+
+/// Adds the splits of dquery of one head in order and writes them.
+static inline void add_splits(const AttentionCall& call, int64_t b, int64_t h) {
+  const int64_t dp = padded(call.d), rows = call.query_tiles * kTile;
+  float* first = call.dquery_sums + (b * call.heads + h) * call.splits * rows * dp;
+  for (int64_t t = 0; t < call.query_tiles; ++t) {
+    const TileRows at = tile_rows(call.query_info, &call.pattern->query_permutation(), b, h, t, call.query_rows);
+    for (int r = 0; r < at.count; ++r) {
+      if (at.at(r) < 0) continue;
+      float* total = first + (t * kTile + r) * dp;
+      for (int s = 1; s < call.splits; ++s) {
+        for (int64_t c = 0; c < dp; c += kLanes) store(total + c, load(total + c) + load(total + s * rows * dp + c));
+      }
+      write_row(call.dquery, b, h, at.at(r), total, call.scale, call.d);
+    }
+  }
+}
+
+}  // namespace longhaul::cpu::LONGHAUL_SIMD
