@@ -1,10 +1,9 @@
-#include "framework/backends/cpu/attention_call.h"
-
 #include <omp.h>
 
 #include <algorithm>
 #include <vector>
 
+#include "framework/backends/cpu/attention_call.h"
 #include "framework/backends/cpu/fill.h"
 #include "framework/backends/cpu/isa.h"
 
@@ -16,10 +15,14 @@ using kernels::Status;
 
 const AttentionCode& attention_code(DType dtype) {
   switch (isa()) {
-    case Isa::kAvx512Bf16: return dtype == DType::kBF16 ? attention_avx512_bf16() : attention_avx512();
-    case Isa::kAvx512: return attention_avx512();
-    case Isa::kAvx2: return attention_avx2();
-    case Isa::kPortable: break;
+    case Isa::kAvx512Bf16:
+      return dtype == DType::kBF16 ? attention_avx512_bf16() : attention_avx512();
+    case Isa::kAvx512:
+      return attention_avx512();
+    case Isa::kAvx2:
+      return attention_avx2();
+    case Isa::kPortable:
+      break;
   }
   return attention_portable();
 }
@@ -29,10 +32,12 @@ namespace {
 constexpr int64_t kWidest = 512;
 
 bool takes(const View& view) {
-  return !view.present || ((view.dtype == DType::kF32 || view.dtype == DType::kBF16) && view.shape.rank() == 4 && (view.strides[3] == 1 || view.shape[3] == 1));
+  return !view.present || ((view.dtype == DType::kF32 || view.dtype == DType::kBF16) && view.shape.rank() == 4 &&
+                           (view.strides[3] == 1 || view.shape[3] == 1));
 }
 
-AttentionCall make_call(const View& query, const View& key, const View& value, const View& out, const View& lse, const AttentionOptions& options) {
+AttentionCall make_call(const View& query, const View& key, const View& value, const View& out, const View& lse,
+                        const AttentionOptions& options) {
   AttentionCall call;
   const Pattern& pattern = *options.pattern;
   call.pattern = &pattern;
@@ -44,7 +49,8 @@ AttentionCall make_call(const View& query, const View& key, const View& value, c
   call.group = call.heads / call.key_heads;
   call.queries = query.shape[2], call.keys = key.shape[2], call.side_keys = pattern.side_keys();
   call.query_rows = pattern.query_rows(), call.key_rows = pattern.key_rows();
-  call.query_tiles = pattern.query_tiles(), call.key_tiles = pattern.key_tiles(), call.side_tiles = pattern.side_tiles();
+  call.query_tiles = pattern.query_tiles(), call.key_tiles = pattern.key_tiles(),
+  call.side_tiles = pattern.side_tiles();
   call.d = query.shape[3], call.dv = value.shape[3];
   call.scale = options.scale;
   if (options.dropout.probability > 0) {
@@ -57,21 +63,25 @@ AttentionCall make_call(const View& query, const View& key, const View& value, c
   return call;
 }
 
-/// What these kernels leave to others: relative terms, key facts that differ inside a group of heads, scales that are not positive.
+/// What these kernels leave to others: relative terms, key facts that differ inside a group of heads, scales that are
+/// not positive.
 bool supported(const AttentionCall& call, const AttentionOptions& options) {
   const auto by_head = [](const TokenInfo& info) {
-    return info.position.head_stride || info.segment.head_stride || info.bucket.head_stride || info.global.head_stride || info.valid.head_stride ||
-           info.rows.head_stride;
+    return info.position.head_stride || info.segment.head_stride || info.bucket.head_stride ||
+           info.global.head_stride || info.valid.head_stride || info.rows.head_stride;
   };
   if (options.relative.present() || !(call.scale > 0) || call.d > kWidest || call.dv > kWidest) return false;
-  if (call.group > 1 && (by_head(options.key_info) || by_head(options.side_info) || options.pattern->key_permutation().heads > 1)) return false;
+  if (call.group > 1 &&
+      (by_head(options.key_info) || by_head(options.side_info) || options.pattern->key_permutation().heads > 1))
+    return false;
   return true;
 }
 
 /// The scratch of thread t behind the shared part, and how many threads it serves.
 struct Workspace {
   Workspace(const View& view, const kernels::AttentionWorkspace& sizes) : base(view.as<char>()), sizes(sizes) {
-    threads = static_cast<int>(std::clamp<int64_t>((view.elements() - sizes.shared) / std::max<int64_t>(sizes.per_thread, 1), 0, omp_get_max_threads()));
+    threads = static_cast<int>(std::clamp<int64_t>(
+        (view.elements() - sizes.shared) / std::max<int64_t>(sizes.per_thread, 1), 0, omp_get_max_threads()));
   }
   char* of(int thread) const { return base + sizes.shared + thread * sizes.per_thread; }
   char* base;
@@ -81,9 +91,11 @@ struct Workspace {
 
 template <typename Function>
 void run(const AttentionCall& call, std::vector<AttentionTask>& tasks, const Workspace& workspace, Function function) {
-  std::stable_sort(tasks.begin(), tasks.end(), [](const AttentionTask& a, const AttentionTask& b) { return a.cost > b.cost; });
+  std::stable_sort(tasks.begin(), tasks.end(),
+                   [](const AttentionTask& a, const AttentionTask& b) { return a.cost > b.cost; });
   const int64_t count = static_cast<int64_t>(tasks.size());
-#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast<int>(std::clamp<int64_t>(count, 1, workspace.threads)))
+#pragma omp parallel for schedule(dynamic, 1) \
+    num_threads(static_cast <int>(std::clamp <int64_t>(count, 1, workspace.threads)))
   for (int64_t n = 0; n < count; ++n) function(call, tasks[static_cast<size_t>(n)], workspace.of(omp_get_thread_num()));
 }
 
@@ -94,7 +106,9 @@ void each_head(const AttentionCall& call, int threads, Function function) {
   for (int64_t n = 0; n < count; ++n) function(call, n / call.heads, n % call.heads);
 }
 
-int layout_of(const AttentionCall& call, int64_t head) { return call.pattern->layouts() > 1 ? static_cast<int>(head) : 0; }
+int layout_of(const AttentionCall& call, int64_t head) {
+  return call.pattern->layouts() > 1 ? static_cast<int>(head) : 0;
+}
 
 /// Few tiles to a task where there is little work, so that many cores find some.
 int64_t pairs_of_task(const AttentionCall& call) {
@@ -102,17 +116,22 @@ int64_t pairs_of_task(const AttentionCall& call) {
   return std::clamp<int64_t>(pairs / 64, 1, kernels::kAttentionGroup);
 }
 
-Status forward(const View& query, const View& key, const View& value, const View& out, const View& lse, const View& workspace_view, const AttentionOptions& options) {
-  if (!takes(query) || !takes(key) || !takes(value) || !takes(out) || !takes(options.side_key) || !takes(options.side_value)) return Status::kUnsupported;
+Status forward(const View& query, const View& key, const View& value, const View& out, const View& lse,
+               const View& workspace_view, const AttentionOptions& options) {
+  if (!takes(query) || !takes(key) || !takes(value) || !takes(out) || !takes(options.side_key) ||
+      !takes(options.side_value))
+    return Status::kUnsupported;
   AttentionCall call = make_call(query, key, value, out, lse, options);
   if (!supported(call, options)) return Status::kUnsupported;
-  const Workspace workspace(workspace_view, kernels::attention_workspace(kernels::attention_shape(query, key, value, *options.pattern), false));
+  const Workspace workspace(workspace_view, kernels::attention_workspace(
+                                                kernels::attention_shape(query, key, value, *options.pattern), false));
   if (workspace.threads < 1) return Status::kFailed;
   const AttentionCode& code = attention_code(query.dtype);
   std::vector<AttentionTask> tasks;
   if (call.query_tiles == 1 && call.query_rows * call.group <= kernels::kAttentionFewRows) {
     call.chunk_sums = reinterpret_cast<float*>(workspace.base);
-    call.chunks = std::max<int64_t>((call.key_tiles + call.side_tiles + kernels::kAttentionChunk - 1) / kernels::kAttentionChunk, 1);
+    call.chunks = std::max<int64_t>(
+        (call.key_tiles + call.side_tiles + kernels::kAttentionChunk - 1) / kernels::kAttentionChunk, 1);
     for (int64_t n = 0; n < call.batch * call.key_heads * call.chunks; ++n) {
       const int64_t chunk = n % call.chunks, unit = n / call.chunks;
       tasks.push_back({unit / call.key_heads, unit % call.key_heads, chunk, chunk + 1, 1, 0});
@@ -144,7 +163,8 @@ std::vector<int64_t> split_columns(const AttentionCall& call, int64_t key_head) 
   std::vector<int64_t> upto(static_cast<size_t>(columns) + 1, 0), ends;
   for (int64_t c = 0; c < columns; ++c) {
     int64_t listed = 1;
-    for (int64_t g = 0; g < call.group; ++g) listed += static_cast<int64_t>(call.pattern->column(layout_of(call, key_head * call.group + g), c).size());
+    for (int64_t g = 0; g < call.group; ++g)
+      listed += static_cast<int64_t>(call.pattern->column(layout_of(call, key_head * call.group + g), c).size());
     upto[static_cast<size_t>(c) + 1] = upto[static_cast<size_t>(c)] + listed;
   }
   for (int s = 1; s <= call.splits; ++s) {
@@ -154,9 +174,11 @@ std::vector<int64_t> split_columns(const AttentionCall& call, int64_t key_head) 
   return ends;
 }
 
-Status backward(const View& query, const View& key, const View& value, const View& out, const View& lse, const View& dout, const View& dlse, const View& dquery,
-                const View& dkey, const View& dvalue, const AttentionGradients& extra, const View& workspace_view, const AttentionOptions& options) {
-  for (const View* view : {&query, &key, &value, &out, &dout, &dquery, &dkey, &dvalue, &extra.side_key, &extra.side_value, &options.side_key, &options.side_value}) {
+Status backward(const View& query, const View& key, const View& value, const View& out, const View& lse,
+                const View& dout, const View& dlse, const View& dquery, const View& dkey, const View& dvalue,
+                const AttentionGradients& extra, const View& workspace_view, const AttentionOptions& options) {
+  for (const View* view : {&query, &key, &value, &out, &dout, &dquery, &dkey, &dvalue, &extra.side_key,
+                           &extra.side_value, &options.side_key, &options.side_value}) {
     if (!takes(*view)) return Status::kUnsupported;
   }
   AttentionCall call = make_call(query, key, value, out, lse, options);

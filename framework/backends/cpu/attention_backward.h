@@ -7,13 +7,14 @@ namespace longhaul::cpu::LONGHAUL_SIMD {
 /// Rows whose scores and gradients are computed together before they are turned into dS.
 inline constexpr int kGradientRows = 12;
 
-/// All query tiles of one head, packed once: as rows (first operand of scores) and as rows of pairs (second operand of sums).
+/// All query tiles of one head, packed once: as rows (first operand of scores) and as rows of pairs (second operand of
+/// sums).
 template <bool kPairs>
 struct QueryPanels {
   uint32_t *query, *query_pairs, *dout, *dout_pairs;  // [tiles][64][words]; pairs are the rows themselves in f32
-  float *sums;          // [tiles][64][padded(d)] of dquery
-  float *lse, *delta;   // [tiles][64] in powers of two; delta - dlse
-  uint8_t* finite;      // [tiles]
+  float* sums;                                        // [tiles][64][padded(d)] of dquery
+  float *lse, *delta;                                 // [tiles][64] in powers of two; delta - dlse
+  uint8_t* finite;                                    // [tiles]
   int64_t dw, dvw, dp, dvp;
 
   void load(const AttentionCall& call, int64_t b, int64_t h) {
@@ -21,7 +22,8 @@ struct QueryPanels {
       const TileRows rows = tile_rows(call.query_info, &call.pattern->query_permutation(), b, h, t, call.query_rows);
       const uint8_t* valid = call.query_info.valid ? call.query_info.valid.at(b, h) : nullptr;
       uint64_t exist = 0;
-      for (int r = 0; r < rows.count; ++r) exist |= static_cast<uint64_t>(rows.at(r) >= 0 && (!valid || valid[rows.at(r)])) << r;
+      for (int r = 0; r < rows.count; ++r)
+        exist |= static_cast<uint64_t>(rows.at(r) >= 0 && (!valid || valid[rows.at(r)])) << r;
       bool odd = stage<kPairs>(query + t * kTile * dw, call.query, b, h, rows, exist, call.d);
       if (call.dout) {
         odd |= stage<kPairs>(dout + t * kTile * dvw, call.dout, b, h, rows, exist, call.dv);
@@ -51,13 +53,15 @@ struct QueryPanels {
   static float dot_as(const A* a, const B* b, int64_t n) {
     Floats total = {};
     int64_t c = 0;
-    for (; c + kLanes <= n; c += kLanes) total = fma(cpu::LONGHAUL_SIMD::load(a + c), cpu::LONGHAUL_SIMD::load(b + c), total);
+    for (; c + kLanes <= n; c += kLanes)
+      total = fma(cpu::LONGHAUL_SIMD::load(a + c), cpu::LONGHAUL_SIMD::load(b + c), total);
     float out = cpu::LONGHAUL_SIMD::sum(total);
     for (; c < n; ++c) out += static_cast<float>(a[c]) * static_cast<float>(b[c]);
     return out;
   }
   static float dot(const Operand& x, const Operand& y, int64_t b, int64_t h, int64_t row, int64_t n) {
-    const char *a = x.head(b, h) + row * x.row_stride * static_cast<int64_t>(size_of(x.dtype)), *c = y.head(b, h) + row * y.row_stride * static_cast<int64_t>(size_of(y.dtype));
+    const char *a = x.head(b, h) + row * x.row_stride * static_cast<int64_t>(size_of(x.dtype)),
+               *c = y.head(b, h) + row * y.row_stride * static_cast<int64_t>(size_of(y.dtype));
     const auto *af = reinterpret_cast<const float*>(a), *cf = reinterpret_cast<const float*>(c);
     const auto *ah = reinterpret_cast<const bfloat16*>(a), *ch = reinterpret_cast<const bfloat16*>(c);
     if (x.dtype == DType::kF32) return y.dtype == DType::kF32 ? dot_as(af, cf, n) : dot_as(af, ch, n);
@@ -78,7 +82,8 @@ struct KeyPanels {
     const TokenInfo& info = side ? call.side_info : call.key_info;
     const TileRows rows = side ? tile_rows(info, nullptr, b, h, column - call.key_tiles, call.side_keys)
                                : tile_rows(info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
-    load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h, call.pattern->terms());
+    load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h,
+               call.pattern->terms());
     const int64_t head = h / call.group, dw = words_of<kPairs>(call.d), dvw = words_of<kPairs>(call.dv);
     bool odd = stage<kPairs>(staged, side ? call.side_value : call.value, b, head, rows, facts.valid, call.dv);
     transpose_tile(staged, dvw, values);
@@ -102,14 +107,14 @@ struct KeyPanels {
 
 /// Scratch of one tile: probabilities and dS, in f32 and, for pairs, as operands.
 struct GradientTile {
-  float *p, *ds;                              // [64][64]
-  uint32_t *p_pairs, *ds_rows, *ds_pairs;     // pairs along queries [32][64]; along keys [64][32]; along queries [32][64]
+  float *p, *ds;                           // [64][64]
+  uint32_t *p_pairs, *ds_rows, *ds_pairs;  // pairs along queries [32][64]; along keys [64][32]; along queries [32][64]
 };
 
 /// One row: scores become probabilities (with dropout applied), dP becomes dS.
 template <bool kMasked>
-LONGHAUL_INLINE void gradient_row(float* scores, float* dp, uint64_t mask, uint64_t kept, bool dropout, uint64_t fixed, float c, float lse, float delta,
-                                  float keep_scale) {
+LONGHAUL_INLINE void gradient_row(float* scores, float* dp, uint64_t mask, uint64_t kept, bool dropout, uint64_t fixed,
+                                  float c, float lse, float delta, float keep_scale) {
 #pragma GCC unroll 16
   for (int v = 0; v < kTileVectors; ++v) {
     Floats p = exp2_fast(fma(load(scores + v * kLanes), broadcast(c), broadcast(-lse)));
@@ -131,7 +136,8 @@ LONGHAUL_INLINE void gradient_row(float* scores, float* dp, uint64_t mask, uint6
 LONGHAUL_INLINE void pack_row_pair(const float* even, uint32_t* rows, uint32_t* pairs) {
 #if defined(__AVX512BF16__)
   const float* odd = even + kTile;
-  alignas(64) static constexpr uint16_t kLow[32] = {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  alignas(64) static constexpr uint16_t kLow[32] = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                                    8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
   const __m512i low = _mm512_load_si512(kLow), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
   for (int v = 0; v < kTile; v += 32) {
     const auto a = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(load(even + v + 16), load(even + v)));
@@ -150,14 +156,15 @@ LONGHAUL_INLINE void pack_row_pair(const float* even, uint32_t* rows, uint32_t* 
 }
 
 template <bool kPairs>
-static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& panels, const KeyPanels& key, const TileEntry& entry, int64_t b, int64_t h,
-                          int64_t tile, const GradientTile& work) {
+static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& panels, const KeyPanels& key,
+                          const TileEntry& entry, int64_t b, int64_t h, int64_t tile, const GradientTile& work) {
   const TileRule& rule = call.pattern->rule(entry);
   const TileRows rows = tile_rows(call.query_info, &call.pattern->query_permutation(), b, h, tile, call.query_rows);
   const bool adjusted = entry.logm != 0 || rule.self == SelfScore::kLastResort;
   uint64_t masks[kTile];
   TileFacts query;
-  bool whole = rule.is_full() && key.facts.valid == ~uint64_t{0} && rows.count == kTile && !rows.rows && !call.query_info.valid;
+  bool whole =
+      rule.is_full() && key.facts.valid == ~uint64_t{0} && rows.count == kTile && !rows.rows && !call.query_info.valid;
   if (!whole || adjusted) {
     load_facts(query, rows, call.query_info, call.pattern->extent().query_offset, b, h, call.pattern->terms());
     const TileKind kind = tile_masks(*call.pattern, entry, query, key.facts, masks);
@@ -178,12 +185,14 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
   for (int r0 = first_row; r0 < last_row; r0 += kGradientRows) {
     const int count = last_row - r0 < kGradientRows ? last_row - r0 : kGradientRows;
     multiply_tile<kPairs, false>(q + r0 * dw, dw, 1, key.keys, kTile, work.p + r0 * kTile, kTile, count, kTile, dw);
-    multiply_tile<kPairs, false>(go + r0 * dvw, dvw, 1, key.values, kTile, work.ds + r0 * kTile, kTile, count, kTile, dvw);
+    multiply_tile<kPairs, false>(go + r0 * dvw, dvw, 1, key.values, kTile, work.ds + r0 * kTile, kTile, count, kTile,
+                                 dvw);
     for (int r = r0; r < r0 + count; ++r) {
       float *scores = work.p + r * kTile, *ds = work.ds + r * kTile;
       uint64_t kept = 0, fixed = 0;
       if (call.drop_below && r < rows.count && rows.at(r) >= 0) {
-        kept = dropout_bits(call, call.dropout_head(b, h) + static_cast<uint64_t>(rows.at(r)) * call.dropout_width(), key.facts, key.side);
+        kept = dropout_bits(call, call.dropout_head(b, h) + static_cast<uint64_t>(rows.at(r)) * call.dropout_width(),
+                            key.facts, key.side);
       }
       if (adjusted) {
         adjust_scores(call, entry, rule, query, key.facts, r, scores);
@@ -192,7 +201,8 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
       if (whole) {
         gradient_row<false>(scores, ds, 0, kept, call.drop_below != 0, 0, c, lse[r], delta[r], call.keep_scale);
       } else {
-        gradient_row<true>(scores, ds, masks[r], kept, call.drop_below != 0, fixed, c, lse[r], delta[r], call.keep_scale);
+        gradient_row<true>(scores, ds, masks[r], kept, call.drop_below != 0, fixed, c, lse[r], delta[r],
+                           call.keep_scale);
       }
     }
     if constexpr (kPairs) {
@@ -211,16 +221,20 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
   constexpr int64_t kStep = kPairs ? kTile / 2 : kTile;  // words in a row of ds_rows
   constexpr int kFold = kPairs ? 2 : 1;
   if (whole || (key.finite && panels.finite[tile])) {
-    const int64_t keys = last_key - first_key, depth = (last_row - first_row) / kFold, skip = first_row / kFold, key_skip = first_key / kFold;
-    multiply_tile<kPairs, true>(p + skip * kTile + first_key, 1, kTile, go_sum + skip * dvp, dvp, key.dvalue + first_key * dvp, dvp, keys, dvp, depth);
-    multiply_tile<kPairs, true>(ds + skip * kTile + first_key, 1, kTile, q_sum + skip * dp, dp, key.dkey + first_key * dp, dp, keys, dp, depth);
-    multiply_tile<kPairs, true>(ds_rows + first_row * kStep + key_skip, kStep, 1, key.key_rows + key_skip * dp, dp, dq + first_row * dp, dp, last_row - first_row, dp,
-                                keys / kFold);
+    const int64_t keys = last_key - first_key, depth = (last_row - first_row) / kFold, skip = first_row / kFold,
+                  key_skip = first_key / kFold;
+    multiply_tile<kPairs, true>(p + skip * kTile + first_key, 1, kTile, go_sum + skip * dvp, dvp,
+                                key.dvalue + first_key * dvp, dvp, keys, dvp, depth);
+    multiply_tile<kPairs, true>(ds + skip * kTile + first_key, 1, kTile, q_sum + skip * dp, dp,
+                                key.dkey + first_key * dp, dp, keys, dp, depth);
+    multiply_tile<kPairs, true>(ds_rows + first_row * kStep + key_skip, kStep, 1, key.key_rows + key_skip * dp, dp,
+                                dq + first_row * dp, dp, last_row - first_row, dp, keys / kFold);
   } else {
     const auto seen_by = [&](int k, int r) { return (masks[r] >> k & 1) != 0; };
     multiply_seen<kPairs>(p, 1, kTile, go_sum, dvp, key.dvalue, dvp, dvp, seen_by);
     multiply_seen<kPairs>(ds, 1, kTile, q_sum, dp, key.dkey, dp, dp, seen_by);
-    multiply_seen<kPairs>(ds_rows, kStep, 1, key.key_rows, dp, dq, dp, dp, [&](int r, int k) { return (masks[r] >> k & 1) != 0; });
+    multiply_seen<kPairs>(ds_rows, kStep, 1, key.key_rows, dp, dq, dp, dp,
+                          [&](int r, int k) { return (masks[r] >> k & 1) != 0; });
   }
 }
 
@@ -229,7 +243,8 @@ template <bool kPairs>
 static void backward_task(const AttentionCall& call, const AttentionTask& task, char* scratch) {
   Carver carver(scratch);
   QueryPanels<kPairs> panels;
-  panels.dw = words_of<kPairs>(call.d), panels.dvw = words_of<kPairs>(call.dv), panels.dp = padded(call.d), panels.dvp = padded(call.dv);
+  panels.dw = words_of<kPairs>(call.d), panels.dvw = words_of<kPairs>(call.dv), panels.dp = padded(call.d),
+  panels.dvp = padded(call.dv);
   const int64_t rows = call.query_tiles * kTile, dw = panels.dw, dvw = panels.dvw, dp = panels.dp, dvp = panels.dvp;
   panels.query = carver.take<uint32_t>(rows * dw);
   panels.dout = carver.take<uint32_t>(rows * dvw);
@@ -256,7 +271,8 @@ static void backward_task(const AttentionCall& call, const AttentionTask& task, 
   for (int64_t g = 0; g < call.group; ++g) {
     const int64_t h = task.key_head * call.group + g;
     const int layout = call.pattern->layouts() > 1 ? static_cast<int>(h) : 0;
-    panels.sums = own_sums ? own_sums : call.dquery_sums + ((task.b * call.heads + h) * call.splits + task.split) * rows * dp;
+    panels.sums =
+        own_sums ? own_sums : call.dquery_sums + ((task.b * call.heads + h) * call.splits + task.split) * rows * dp;
     panels.load(call, task.b, h);
     for (int64_t column = task.first; column < task.last; ++column) {
       float* sums = key_sums + (call.group > 1 ? column - task.first : 0) * kTile * (dp + dvp);
@@ -272,7 +288,8 @@ static void backward_task(const AttentionCall& call, const AttentionTask& task, 
     for (int64_t t = 0; t < call.query_tiles; ++t) {
       const TileRows at = tile_rows(call.query_info, &call.pattern->query_permutation(), task.b, h, t, call.query_rows);
       for (int r = 0; r < at.count; ++r) {
-        if (at.at(r) >= 0) write_row(call.dquery, task.b, h, at.at(r), own_sums + (t * kTile + r) * dp, call.scale, call.d);
+        if (at.at(r) >= 0)
+          write_row(call.dquery, task.b, h, at.at(r), own_sums + (t * kTile + r) * dp, call.scale, call.d);
       }
     }
   }

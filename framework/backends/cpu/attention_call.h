@@ -52,7 +52,8 @@ struct AttentionCall {
   /// Dropout words of one query row, and element 0 of the first row of a head.
   uint64_t dropout_width() const { return static_cast<uint64_t>((keys + 3) / 4 * 4 + (side_keys + 3) / 4 * 4); }
   uint64_t dropout_head(int64_t b, int64_t h) const {
-    return ((first_row + static_cast<uint64_t>(b)) * static_cast<uint64_t>(heads) + static_cast<uint64_t>(h)) * static_cast<uint64_t>(queries) * dropout_width();
+    return ((first_row + static_cast<uint64_t>(b)) * static_cast<uint64_t>(heads) + static_cast<uint64_t>(h)) *
+           static_cast<uint64_t>(queries) * dropout_width();
   }
 };
 

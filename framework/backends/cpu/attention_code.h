@@ -25,7 +25,8 @@ static double peak_loop(int64_t rounds) {
 
 template <bool kPairs>
 static const AttentionCode& code() {
-  static constexpr AttentionCode table = {forward_task<kPairs>, forward_few_task, merge_few, backward_task<kPairs>, add_splits, peak_loop<kPairs>};
+  static constexpr AttentionCode table = {forward_task<kPairs>,  forward_few_task, merge_few,
+                                          backward_task<kPairs>, add_splits,       peak_loop<kPairs>};
   return table;
 }
 

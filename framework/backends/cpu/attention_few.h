@@ -20,7 +20,8 @@ LONGHAUL_INLINE Floats sums_of(Floats* r, std::integer_sequence<int, kLane...> l
 
 /// scores[c] = query . key row c of a tile, read in place.
 template <typename T>
-static void score_keys(const float* query, const char* head, int64_t row_stride, const TileRows& rows, uint64_t valid, int64_t d, float* scores) {
+static void score_keys(const float* query, const char* head, int64_t row_stride, const TileRows& rows, uint64_t valid,
+                       int64_t d, float* scores) {
   const T* base = reinterpret_cast<const T*>(head);
   const int64_t whole = d / kLanes * kLanes;
   for (int c = 0; c < kTile; c += kLanes) {
@@ -39,7 +40,8 @@ static void score_keys(const float* query, const char* head, int64_t row_stride,
 
 /// out += sum over the keys of `seen` of p[c] value row c, read in place.
 template <typename T>
-static void add_values(const float* p, uint64_t seen, const char* head, int64_t row_stride, const TileRows& rows, int64_t dv, float* out) {
+static void add_values(const float* p, uint64_t seen, const char* head, int64_t row_stride, const TileRows& rows,
+                       int64_t dv, float* out) {
   const T* base = reinterpret_cast<const T*>(head);
   int64_t n = 0;
   for (; n + 4 * kLanes <= dv; n += 4 * kLanes) {
@@ -82,7 +84,8 @@ static void forward_few_task(const AttentionCall& call, const AttentionTask& tas
   TileFacts query_facts, key_facts;
   for (int64_t h = task.key_head * call.group; h < (task.key_head + 1) * call.group; ++h) {
     const TileRows rows = tile_rows(call.query_info, &call.pattern->query_permutation(), task.b, h, 0, call.query_rows);
-    load_facts(query_facts, rows, call.query_info, call.pattern->extent().query_offset, task.b, h, call.pattern->terms());
+    load_facts(query_facts, rows, call.query_info, call.pattern->extent().query_offset, task.b, h,
+               call.pattern->terms());
     stage<false>(reinterpret_cast<uint32_t*>(query), call.query, task.b, h, rows, query_facts.valid, call.d);
     for (int r = 0; r < rows.count; ++r) {
       float* out = chunk_result(call, task.b, h, r, task.first);
@@ -94,9 +97,11 @@ static void forward_few_task(const AttentionCall& call, const AttentionTask& tas
       if (entry.column / kernels::kAttentionChunk != task.first) continue;
       const bool side = entry.column >= call.key_tiles;
       const TokenInfo& info = side ? call.side_info : call.key_info;
-      const TileRows keys = side ? tile_rows(info, nullptr, task.b, h, entry.column - call.key_tiles, call.side_keys)
-                                 : tile_rows(info, &call.pattern->key_permutation(), task.b, h, entry.column, call.key_rows);
-      load_facts(key_facts, keys, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, task.b, h, call.pattern->terms());
+      const TileRows keys =
+          side ? tile_rows(info, nullptr, task.b, h, entry.column - call.key_tiles, call.side_keys)
+               : tile_rows(info, &call.pattern->key_permutation(), task.b, h, entry.column, call.key_rows);
+      load_facts(key_facts, keys, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, task.b,
+                 h, call.pattern->terms());
       uint64_t masks[kTile];
       if (tile_masks(*call.pattern, entry, query_facts, key_facts, masks) == TileKind::kEmpty) continue;
       const Operand &key = side ? call.side_key : call.key, &value = side ? call.side_value : call.value;
@@ -104,11 +109,14 @@ static void forward_few_task(const AttentionCall& call, const AttentionTask& tas
       for (int r = 0; r < rows.count; ++r) {
         if (masks[r] == 0) continue;
         if (key.dtype == DType::kF32) {
-          score_keys<float>(query + r * padded(call.d), key.head(task.b, task.key_head), key.row_stride, keys, masks[r], call.d, scores);
+          score_keys<float>(query + r * padded(call.d), key.head(task.b, task.key_head), key.row_stride, keys, masks[r],
+                            call.d, scores);
         } else {
-          score_keys<bfloat16>(query + r * padded(call.d), key.head(task.b, task.key_head), key.row_stride, keys, masks[r], call.d, scores);
+          score_keys<bfloat16>(query + r * padded(call.d), key.head(task.b, task.key_head), key.row_stride, keys,
+                               masks[r], call.d, scores);
         }
-        if (entry.logm != 0 || rule.self == SelfScore::kLastResort) adjust_scores(call, entry, rule, query_facts, key_facts, r, scores);
+        if (entry.logm != 0 || rule.self == SelfScore::kLastResort)
+          adjust_scores(call, entry, rule, query_facts, key_facts, r, scores);
         float* out = chunk_result(call, task.b, h, r, task.first);
         float factor = 1;
         if (softmax_row<true>(scores, masks[r], call.scale * kLog2E, out[dvp], sums[r], factor)) {
@@ -116,7 +124,9 @@ static void forward_few_task(const AttentionCall& call, const AttentionTask& tas
         }
         uint64_t seen = masks[r];
         if (call.drop_below) {
-          seen &= dropout_bits(call, call.dropout_head(task.b, h) + static_cast<uint64_t>(rows.at(r)) * call.dropout_width(), key_facts, side);
+          seen &= dropout_bits(call,
+                               call.dropout_head(task.b, h) + static_cast<uint64_t>(rows.at(r)) * call.dropout_width(),
+                               key_facts, side);
         }
         if (value.dtype == DType::kF32) {
           add_values<float>(scores, seen, value.head(task.b, task.key_head), value.row_stride, keys, call.dv, out);
@@ -145,13 +155,16 @@ static void merge_few(const AttentionCall& call, int64_t b, int64_t h) {
     }
     for (int64_t n = 0; n < call.chunks; ++n) {
       const float* part = chunk_result(call, b, h, r, n);
-      const float weight = part[dvp] == kMinusInfinity ? (part[dvp + 1] != part[dvp + 1] ? part[dvp + 1] : 0) : exp2_one((part[dvp] - peak) * c);
+      const float weight = part[dvp] == kMinusInfinity ? (part[dvp + 1] != part[dvp + 1] ? part[dvp + 1] : 0)
+                                                       : exp2_one((part[dvp] - peak) * c);
       total += part[dvp + 1] * weight;
-      for (int64_t e = 0; e < dvp; e += kLanes) store(out + e, n == 0 ? load(part + e) * weight : fma(load(part + e), broadcast(weight), load(out + e)));
+      for (int64_t e = 0; e < dvp; e += kLanes)
+        store(out + e, n == 0 ? load(part + e) * weight : fma(load(part + e), broadcast(weight), load(out + e)));
     }
     const bool empty = total == 0;
     call.lse[(b * call.heads + h) * call.queries + row] =
-        empty ? kMinusInfinity : static_cast<float>(static_cast<double>(peak) * call.scale + std::log(static_cast<double>(total)));
+        empty ? kMinusInfinity
+              : static_cast<float>(static_cast<double>(peak) * call.scale + std::log(static_cast<double>(total)));
     write_row(call.out, b, h, row, out, empty ? 0 : call.keep_scale / total, call.dv);
   }
 }

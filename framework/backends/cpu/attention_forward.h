@@ -22,7 +22,8 @@ struct KeyTile {
     const TokenInfo& info = side ? call.side_info : call.key_info;
     const TileRows rows = side ? tile_rows(info, nullptr, b, h, column - call.key_tiles, call.side_keys)
                                : tile_rows(info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
-    load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h, call.pattern->terms());
+    load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h,
+               call.pattern->terms());
     const int64_t head = h / call.group;
     stage<kPairs>(staged, side ? call.side_key : call.key, b, head, rows, facts.valid, call.d);
     transpose_tile(staged, words_of<kPairs>(call.d), keys);
@@ -48,7 +49,8 @@ struct QueryState {
   uint64_t dropout_base;
 };
 
-/// exp of one row of scores against its running peak; the probabilities replace the scores. Returns true when the peak moved.
+/// exp of one row of scores against its running peak; the probabilities replace the scores. Returns true when the peak
+/// moved.
 template <bool kMasked>
 LONGHAUL_INLINE bool softmax_row(float* scores, uint64_t mask, float c, float& peak, float* sums, float& factor) {
   Floats s[kTileVectors];
@@ -96,8 +98,8 @@ LONGHAUL_INLINE void pack_probabilities(const float* from, uint32_t* to) {
 }
 
 /// The scores of logm and of the own key as a last resort, which the ordinary path does not know.
-static inline void adjust_scores(const AttentionCall& call, const TileEntry& entry, const TileRule& rule, const TileFacts& query, const TileFacts& key, int row,
-                                 float* scores) {
+static inline void adjust_scores(const AttentionCall& call, const TileEntry& entry, const TileRule& rule,
+                                 const TileFacts& query, const TileFacts& key, int row, float* scores) {
   const float add = entry.logm / call.scale;
   if (add != 0) {
     for (int v = 0; v < kTileVectors; ++v) store(scores + v * kLanes, load(scores + v * kLanes) + add);
@@ -109,7 +111,8 @@ static inline void adjust_scores(const AttentionCall& call, const TileEntry& ent
 }
 
 template <bool kPairs>
-static void forward_tile(const AttentionCall& call, QueryState& state, const KeyTile<kPairs>& key, const TileEntry& entry, float* scores, uint32_t* packed) {
+static void forward_tile(const AttentionCall& call, QueryState& state, const KeyTile<kPairs>& key,
+                         const TileEntry& entry, float* scores, uint32_t* packed) {
   const TileRule& rule = call.pattern->rule(entry);
   uint64_t masks[kTile];
   bool whole = rule.is_full() && key.facts.valid == ~uint64_t{0} && state.facts.valid == ~uint64_t{0};
@@ -135,14 +138,17 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
       float* at = scores + r * kTile;
       float factor = 1;
       if (adjusted) adjust_scores(call, entry, rule, state.facts, key.facts, row, at);
-      const bool moved = whole ? softmax_row<false>(at, 0, c, state.peak[row], state.sums + row * kLanes, factor)
-                               : softmax_row<true>(at, masks[row], c, state.peak[row], state.sums + row * kLanes, factor);
+      const bool moved = whole
+                             ? softmax_row<false>(at, 0, c, state.peak[row], state.sums + row * kLanes, factor)
+                             : softmax_row<true>(at, masks[row], c, state.peak[row], state.sums + row * kLanes, factor);
       if (moved) {
         float* out = state.out + row * dvp;
         for (int64_t n = 0; n < dvp; n += kLanes) store(out + n, load(out + n) * factor);
       }
       if (call.drop_below) {
-        const uint64_t kept = dropout_bits(call, state.dropout_base + static_cast<uint64_t>(state.facts.rows.at(row)) * call.dropout_width(), key.facts, key.side);
+        const uint64_t kept = dropout_bits(
+            call, state.dropout_base + static_cast<uint64_t>(state.facts.rows.at(row)) * call.dropout_width(),
+            key.facts, key.side);
         for (int v = 0; v < kTileVectors; ++v) store(at + v * kLanes, keep_bits(kept, v, load(at + v * kLanes)));
       }
       if constexpr (kPairs) pack_probabilities<kPairs>(at, packed + r * (kTile / 2));
@@ -150,11 +156,14 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
     const uint32_t* p = kPairs ? packed : reinterpret_cast<const uint32_t*>(scores);
     if (whole || key.finite) {
       // Keys that none of these rows sees have probability 0.
-      const int64_t first = whole ? 0 : __builtin_ctzll(seen) / 2 * 2, last = whole ? kTile : (64 - __builtin_clzll(seen) + 1) / 2 * 2;
+      const int64_t first = whole ? 0 : __builtin_ctzll(seen) / 2 * 2,
+                    last = whole ? kTile : (64 - __builtin_clzll(seen) + 1) / 2 * 2;
       const int64_t skip = kPairs ? first / 2 : first, depth = (kPairs ? last / 2 : last) - skip;
-      multiply_tile<kPairs, true>(p + skip, kDepth, 1, key.values + skip * dvp, dvp, state.out + r0 * dvp, dvp, rows, dvp, depth);
+      multiply_tile<kPairs, true>(p + skip, kDepth, 1, key.values + skip * dvp, dvp, state.out + r0 * dvp, dvp, rows,
+                                  dvp, depth);
     } else {
-      multiply_seen<kPairs>(p, kDepth, 1, key.values, dvp, state.out + r0 * dvp, dvp, dvp, [&](int m, int k) { return m < rows && (masks[r0 + m] >> k & 1) != 0; });
+      multiply_seen<kPairs>(p, kDepth, 1, key.values, dvp, state.out + r0 * dvp, dvp, dvp,
+                            [&](int m, int k) { return m < rows && (masks[r0 + m] >> k & 1) != 0; });
     }
   }
 }
@@ -168,14 +177,17 @@ static inline void finish_queries(const AttentionCall& call, const QueryState& s
     const float total = sum(load(state.sums + r * kLanes));
     float* lse = call.lse + (b * call.heads + state.head) * call.queries + row;
     const bool empty = total == 0;
-    *lse = empty ? kMinusInfinity : static_cast<float>(static_cast<double>(state.peak[r]) * call.scale + std::log(static_cast<double>(total)));
+    *lse = empty ? kMinusInfinity
+                 : static_cast<float>(static_cast<double>(state.peak[r]) * call.scale +
+                                      std::log(static_cast<double>(total)));
     float* out = state.out + r * dvp;
     if (empty) std::memset(out, 0, static_cast<size_t>(dvp) * sizeof(float));
     write_row(call.out, b, state.head, row, out, empty ? 0 : call.keep_scale / total, call.dv);
   }
 }
 
-/// The (query tile, head) pairs first .. last - 1 of one key head, tile by tile; every key tile is packed once for all of them.
+/// The (query tile, head) pairs first .. last - 1 of one key head, tile by tile; every key tile is packed once for all
+/// of them.
 template <bool kPairs>
 static void forward_task(const AttentionCall& call, const AttentionTask& task, char* scratch) {
   Carver carver(scratch);
@@ -192,8 +204,10 @@ static void forward_task(const AttentionCall& call, const AttentionTask& task, c
     QueryState& state = states[n];
     const int64_t pair = task.first + n, tile = pair / call.group;
     state.head = task.key_head * call.group + pair % call.group;
-    const TileRows rows = tile_rows(call.query_info, &call.pattern->query_permutation(), task.b, state.head, tile, call.query_rows);
-    load_facts(state.facts, rows, call.query_info, call.pattern->extent().query_offset, task.b, state.head, call.pattern->terms());
+    const TileRows rows =
+        tile_rows(call.query_info, &call.pattern->query_permutation(), task.b, state.head, tile, call.query_rows);
+    load_facts(state.facts, rows, call.query_info, call.pattern->extent().query_offset, task.b, state.head,
+               call.pattern->terms());
     state.query = carver.take<uint32_t>(kTile * dw);
     state.out = carver.take<float>(kTile * dvp);
     state.peak = carver.take<float>(kTile);

@@ -25,7 +25,8 @@ inline constexpr int kBlockRows = 4, kBlockVectors = 2;
 
 /// c[kRows][kVectors kLanes] (+)= sum over k < depth of a[m a_row + k a_step] b[k b_row + n]
 template <bool kPairs, bool kAdd, int kRows, int kVectors>
-LONGHAUL_INLINE void multiply_block(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row, float* c, int64_t c_row, int64_t depth) {
+LONGHAUL_INLINE void multiply_block(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row,
+                                    float* c, int64_t c_row, int64_t depth) {
   Floats sum[kRows][kVectors];
 #pragma GCC unroll 8
   for (int m = 0; m < kRows; ++m) {
@@ -40,7 +41,8 @@ LONGHAUL_INLINE void multiply_block(const uint32_t* a, int64_t a_row, int64_t a_
     for (int m = 0; m < kRows; ++m) {
       const Words word = broadcast_word(a[m * a_row + k * a_step]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[m][v] = multiply_words(word, row[v], sum[m][v], std::bool_constant<kPairs>{});
+      for (int v = 0; v < kVectors; ++v)
+        sum[m][v] = multiply_words(word, row[v], sum[m][v], std::bool_constant<kPairs>{});
     }
   }
 #pragma GCC unroll 8
@@ -51,24 +53,26 @@ LONGHAUL_INLINE void multiply_block(const uint32_t* a, int64_t a_row, int64_t a_
 }
 
 template <bool kPairs, bool kAdd, int kVectors>
-__attribute__((noinline)) void multiply_columns(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row, float* c, int64_t c_row,
-                                                int64_t rows, int64_t depth) {
+__attribute__((noinline)) void multiply_columns(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b,
+                                                int64_t b_row, float* c, int64_t c_row, int64_t rows, int64_t depth) {
   int64_t m = 0;
   for (; m + kBlockRows <= rows; m += kBlockRows) {
-    multiply_block<kPairs, kAdd, kBlockRows, kVectors>(a + m * a_row, a_row, a_step, b, b_row, c + m * c_row, c_row, depth);
+    multiply_block<kPairs, kAdd, kBlockRows, kVectors>(a + m * a_row, a_row, a_step, b, b_row, c + m * c_row, c_row,
+                                                       depth);
   }
   if (rows - m >= 4) {
     multiply_block<kPairs, kAdd, 4, kVectors>(a + m * a_row, a_row, a_step, b, b_row, c + m * c_row, c_row, depth);
     m += 4;
   }
-  for (; m < rows; ++m) multiply_block<kPairs, kAdd, 1, kVectors>(a + m * a_row, a_row, a_step, b, b_row, c + m * c_row, c_row, depth);
+  for (; m < rows; ++m)
+    multiply_block<kPairs, kAdd, 1, kVectors>(a + m * a_row, a_row, a_step, b, b_row, c + m * c_row, c_row, depth);
 }
 
-/// c [rows, columns] (+)= a b with words as above; columns is a multiple of 16. `depth` counts words. Every element is summed
-/// in the order of k, whatever the blocks.
+/// c [rows, columns] (+)= a b with words as above; columns is a multiple of 16. `depth` counts words. Every element is
+/// summed in the order of k, whatever the blocks.
 template <bool kPairs, bool kAdd>
-LONGHAUL_INLINE void multiply_tile(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row, float* c, int64_t c_row, int64_t rows,
-                                   int64_t columns, int64_t depth) {
+LONGHAUL_INLINE void multiply_tile(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row,
+                                   float* c, int64_t c_row, int64_t rows, int64_t columns, int64_t depth) {
   int64_t n = 0;
   for (; n + kBlockVectors * kLanes <= columns; n += kBlockVectors * kLanes) {
     multiply_columns<kPairs, kAdd, kBlockVectors>(a, a_row, a_step, b + n, b_row, c + n, c_row, rows, depth);
@@ -79,7 +83,8 @@ LONGHAUL_INLINE void multiply_tile(const uint32_t* a, int64_t a_row, int64_t a_s
       n += 2 * kLanes;
     }
   }
-  for (; n < columns; n += kLanes) multiply_columns<kPairs, kAdd, 1>(a, a_row, a_step, b + n, b_row, c + n, c_row, rows, depth);
+  for (; n < columns; n += kLanes)
+    multiply_columns<kPairs, kAdd, 1>(a, a_row, a_step, b + n, b_row, c + n, c_row, rows, depth);
 }
 
 }  // namespace longhaul::cpu::LONGHAUL_SIMD

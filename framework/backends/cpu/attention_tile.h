@@ -24,7 +24,8 @@ struct TileRows {
   int64_t at(int r) const { return rows ? rows[r] : first + r; }
 };
 
-LONGHAUL_INLINE TileRows tile_rows(const TokenInfo& info, const Permutation* permutation, int64_t b, int64_t h, int64_t tile, int64_t rows) {
+LONGHAUL_INLINE TileRows tile_rows(const TokenInfo& info, const Permutation* permutation, int64_t b, int64_t h,
+                                   int64_t tile, int64_t rows) {
   TileRows out;
   out.first = tile * kTile;
   const int64_t left = rows - out.first;
@@ -41,9 +42,9 @@ LONGHAUL_INLINE TileRows tile_rows(const TokenInfo& info, const Permutation* per
 /// What rules look at, of the rows of one tile.
 struct TileFacts {
   TileRows rows;
-  bool straight;     // positions are start .. start + count - 1
+  bool straight;  // positions are start .. start + count - 1
   int32_t start;
-  uint64_t valid;    // rows that exist and are valid
+  uint64_t valid;  // rows that exist and are valid
   uint64_t global;
   alignas(64) int32_t position[kTile];
   alignas(64) int32_t segment[kTile];
@@ -51,7 +52,8 @@ struct TileFacts {
 };
 
 /// `terms`: what the rules of the pattern use.
-static inline void load_facts(TileFacts& facts, const TileRows& rows, const TokenInfo& info, int64_t offset, int64_t b, int64_t h, uint32_t terms) {
+static inline void load_facts(TileFacts& facts, const TileRows& rows, const TokenInfo& info, int64_t offset, int64_t b,
+                              int64_t h, uint32_t terms) {
   facts.rows = rows;
   facts.straight = !rows.rows && !info.position;
   facts.start = static_cast<int32_t>(rows.first + offset);
@@ -100,7 +102,8 @@ LONGHAUL_INLINE uint64_t bits_of_range(int64_t start, int64_t lo, int64_t hi) {
 enum class TileKind { kEmpty, kPartial, kWhole };
 
 /// masks[r]: the keys that row r sees; bit r of `own`: which masks hold the pair i == j, for SelfScore::kLastResort.
-static TileKind tile_masks(const Pattern& pattern, const TileEntry& entry, const TileFacts& query, const TileFacts& key, uint64_t* masks) {
+static TileKind tile_masks(const Pattern& pattern, const TileEntry& entry, const TileFacts& query, const TileFacts& key,
+                           uint64_t* masks) {
   const TileRule& rule = pattern.rule(entry);
   const uint32_t terms = rule.terms;
   uint64_t keys = key.valid;
@@ -148,7 +151,8 @@ static TileKind tile_masks(const Pattern& pattern, const TileEntry& entry, const
     if (terms & kSegmentId) mask &= bits_between(key.segment, query.segment[r], query.segment[r]);
     if (terms & kSameBucket) mask &= bits_between(key.bucket, query.bucket[r], query.bucket[r]);
     if (bits) mask &= bits[r];
-    if (rule.self == SelfScore::kForbid) mask &= ~(key.straight ? bits_of_range(key.start, i, i) : bits_between(key.position, clamp32(i), clamp32(i)));
+    if (rule.self == SelfScore::kForbid)
+      mask &= ~(key.straight ? bits_of_range(key.start, i, i) : bits_between(key.position, clamp32(i), clamp32(i)));
     masks[r] = mask;
     any |= mask;
     all &= mask;
@@ -166,7 +170,8 @@ LONGHAUL_INLINE uint64_t own_bits(const TileFacts& query, const TileFacts& key, 
 /// Rows of a strided operand as rows of words, zeros for padding, for rows outside of `valid` and from `width` on.
 /// Returns true when a number in it is not finite.
 template <bool kPairs, typename T>
-static bool stage_rows(uint32_t* to, const char* head, int64_t row_stride, const TileRows& rows, uint64_t valid, int64_t width) {
+static bool stage_rows(uint32_t* to, const char* head, int64_t row_stride, const TileRows& rows, uint64_t valid,
+                       int64_t width) {
   const int64_t words = words_of<kPairs>(width);
   const T* base = reinterpret_cast<const T*>(head);
   for (int r = 0; r < kTile; ++r) {
@@ -184,7 +189,8 @@ static bool stage_rows(uint32_t* to, const char* head, int64_t row_stride, const
       for (; c < 2 * words; ++c) halves[c] = bfloat16();
     } else if constexpr (kPairs || std::is_same_v<T, float>) {
       std::memcpy(row, from, static_cast<size_t>(width) * sizeof(T));
-      std::memset(reinterpret_cast<char*>(row) + static_cast<size_t>(width) * sizeof(T), 0, static_cast<size_t>(words) * 4 - static_cast<size_t>(width) * sizeof(T));
+      std::memset(reinterpret_cast<char*>(row) + static_cast<size_t>(width) * sizeof(T), 0,
+                  static_cast<size_t>(words) * 4 - static_cast<size_t>(width) * sizeof(T));
     } else {
       float* floats = reinterpret_cast<float*>(row);
       int64_t c = 0;
@@ -204,7 +210,8 @@ static bool stage_rows(uint32_t* to, const char* head, int64_t row_stride, const
 }
 
 template <bool kPairs>
-static bool stage(uint32_t* to, const Operand& operand, int64_t b, int64_t head, const TileRows& rows, uint64_t valid, int64_t width) {
+static bool stage(uint32_t* to, const Operand& operand, int64_t b, int64_t head, const TileRows& rows, uint64_t valid,
+                  int64_t width) {
   if (operand.dtype == DType::kF32) {
     return stage_rows<kPairs, float>(to, operand.head(b, head), operand.row_stride, rows, valid, width);
   }
@@ -227,7 +234,8 @@ static inline void interleave_rows(const uint32_t* from, int64_t words, uint32_t
       Words a, b;
       std::memcpy(&a, even + c, sizeof a);
       std::memcpy(&b, odd + c, sizeof b);
-      const Words first = (a & 0xffffu) | (b << 16), second = (a >> 16) | (b & 0xffff0000u);  // elements 2 c and 2 c + 1
+      const Words first = (a & 0xffffu) | (b << 16),
+                  second = (a >> 16) | (b & 0xffff0000u);  // elements 2 c and 2 c + 1
       const auto zip = [&]<int... kLane>(std::integer_sequence<int, kLane...>) {
         const Words low = __builtin_shufflevector(first, second, ((kLane & 1) * kLanes + kLane / 2)...);
         const Words high = __builtin_shufflevector(first, second, ((kLane & 1) * kLanes + kLane / 2 + kLanes / 2)...);
@@ -247,10 +255,11 @@ LONGHAUL_INLINE float element(const uint32_t* words, int64_t k, int64_t k_step, 
   return std::bit_cast<float>(k & 1 ? pair & 0xffff0000u : pair << 16);
 }
 
-/// c[m] += sum over the k that `sees(m, k)` of a(m, k) b(k): for tiles with numbers that are not finite, where 0 times an unseen
-/// row would spread them.
+/// c[m] += sum over the k that `sees(m, k)` of a(m, k) b(k): for tiles with numbers that are not finite, where 0 times
+/// an unseen row would spread them.
 template <bool kPairs, typename Sees>
-static void multiply_seen(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row, float* c, int64_t c_row, int64_t columns, Sees sees) {
+static void multiply_seen(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row, float* c,
+                          int64_t c_row, int64_t columns, Sees sees) {
   for (int m = 0; m < kTile; ++m) {
     for (int k = 0; k < kTile; ++k) {
       if (!sees(m, k)) continue;
@@ -261,20 +270,24 @@ static void multiply_seen(const uint32_t* a, int64_t a_row, int64_t a_step, cons
 }
 
 LONGHAUL_INLINE DropoutKey dropout_key(const AttentionCall& call) {
-  return {call.stream.layer, static_cast<uint32_t>(call.stream.purpose), call.dropout_key0, call.dropout_key1, call.drop_below};
+  return {call.stream.layer, static_cast<uint32_t>(call.stream.purpose), call.dropout_key0, call.dropout_key1,
+          call.drop_below};
 }
 
 /// Dropout of one query row whose element 0 is `row_element`: bit c is kept.
-LONGHAUL_INLINE uint64_t dropout_bits(const AttentionCall& call, uint64_t row_element, const TileFacts& key, bool side) {
+LONGHAUL_INLINE uint64_t dropout_bits(const AttentionCall& call, uint64_t row_element, const TileFacts& key,
+                                      bool side) {
   const uint64_t base = row_element + (side ? static_cast<uint64_t>((call.keys + 3) / 4 * 4) : 0);
-  if (!key.rows.rows) return dropout_bits_of_blocks((base + static_cast<uint64_t>(key.rows.first)) / 4, dropout_key(call));
+  if (!key.rows.rows)
+    return dropout_bits_of_blocks((base + static_cast<uint64_t>(key.rows.first)) / 4, dropout_key(call));
   alignas(64) int32_t offset[kTile];
   for (int c = 0; c < kTile; ++c) offset[c] = c < key.rows.count && key.rows.rows[c] >= 0 ? key.rows.rows[c] : 0;
   return dropout_bits_of_elements(base, offset, dropout_key(call));
 }
 
 /// Writes n floats times a factor in the dtype of a strided operand.
-static inline void write_row(const Operand& operand, int64_t b, int64_t head, int64_t row, const float* from, float factor, int64_t n) {
+static inline void write_row(const Operand& operand, int64_t b, int64_t head, int64_t row, const float* from,
+                             float factor, int64_t n) {
   char* base = operand.head(b, head);
   if (operand.dtype == DType::kF32) {
     float* to = reinterpret_cast<float*>(base) + row * operand.row_stride;

@@ -10,7 +10,8 @@ inline constexpr int kTile = 64;
 inline constexpr int kTileVectors = kTile / kLanes;  // vectors in a row of a tile
 
 /// 2^x for x <= 0 or a little above, relative error below 2e-7, 0 for -inf; NaN stays NaN.
-/// 2^x = 2^floor(x) p(x - floor(x)), p the polynomial of degree 5 with the least relative error on [0, 1), constant set to 1.
+/// 2^x = 2^floor(x) p(x - floor(x)), p the polynomial of degree 5 with the least relative error on [0, 1), constant set
+/// to 1.
 LONGHAUL_INLINE Floats exp2_fast(Floats x) {
 #if defined(__AVX512F__)
   const Floats r = _mm512_maskz_reduce_ps(kAll, x, 0x09);  // x - floor(x); 0 for -inf
@@ -124,7 +125,8 @@ LONGHAUL_INLINE void transpose_block(const uint32_t* from, int64_t from_stride, 
 LONGHAUL_INLINE void multiply_wide(Words a, uint32_t c, Words& high, Words& low) {
 #if defined(__AVX512F__)
   const __m512i x = reinterpret_cast<__m512i>(a), k = _mm512_set1_epi64(c);
-  const __m512i even = _mm512_maskz_mul_epu32(0xff, x, k), odd = _mm512_maskz_mul_epu32(0xff, _mm512_maskz_srli_epi64(0xff, x, 32), k);
+  const __m512i even = _mm512_maskz_mul_epu32(0xff, x, k),
+                odd = _mm512_maskz_mul_epu32(0xff, _mm512_maskz_srli_epi64(0xff, x, 32), k);
   high = reinterpret_cast<Words>(_mm512_mask_blend_epi32(0xaaaa, _mm512_maskz_srli_epi64(0xff, even, 32), odd));
   low = reinterpret_cast<Words>(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_maskz_slli_epi64(0xff, odd, 32)));
 #elif defined(__AVX2__)
@@ -161,7 +163,8 @@ struct DropoutKey {
   uint32_t layer, purpose, key0, key1, threshold;
 };
 
-/// Bit e is set when word e of 64 words is at least the threshold; the words are blocks block .. block + 15 of the stream.
+/// Bit e is set when word e of 64 words is at least the threshold; the words are blocks block .. block + 15 of the
+/// stream.
 static inline uint64_t dropout_bits_of_blocks(uint64_t block, const DropoutKey& key) {
   uint64_t bits = 0;
   for (int v = 0; v < 16 / kLanes; ++v) {
