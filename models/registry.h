@@ -19,6 +19,8 @@ class Initializer;
 
 namespace longhaul::models {
 
+class ReferenceLoader;  // models/parity.h
+
 class LanguageModel;
 class SequenceModel;
 struct ModelSpec;
@@ -52,6 +54,8 @@ struct FamilyInfo {
   std::function<void(FamilyOptions&, const ModelContext&)> resolve;
   /// Reports everything that cannot work together; called after resolve.
   std::function<void(const FamilyOptions&, const ModelContext&, const Complain&)> check;
+  /// What runs the stored reference cases of the systems this family stands for; empty: there are none.
+  std::vector<std::shared_ptr<const ReferenceLoader>> references;
   /// Builds a decoder or encoder; the options of the specification are of this family, resolved and checked.
   std::function<std::unique_ptr<LanguageModel>(const ModelSpec&, nn::Initializer&)> build;
   /// Builds an encoder with a decoder; empty where the family has no such form.
