@@ -35,12 +35,12 @@ struct EvaluationRequest {
   int64_t context = 0;           // L, tokens a window holds
   int64_t stride = 0;            // kStrided only: 1 <= stride <= context
   bool cross_documents = false;  // one stream over all documents
-  int64_t batch = 0;            // windows at once; 0 = about 4,096 tokens of them. Does not change any figure's meaning
+  int64_t batch = 0;            // windows at once; 0 = about 8,192 tokens of them. Does not change any figure's meaning
   DType compute = DType::kF32;  // operands of products
   /// Receives every scored token, in order of the windows.
-  std::function<void(const TokenLoss&)> per_token;
+  std::function<void(const TokenLoss&)> per_token = {};
   /// Told after each batch: targets scored so far, of how many. Returning false ends the evaluation with an error.
-  std::function<bool(int64_t scored, int64_t of)> progress;
+  std::function<bool(int64_t scored, int64_t of)> progress = {};
 };
 
 /// Mean loss of the targets whose position (or context) lies in [from, to): 0, 1, 2-3, 4-7, ...

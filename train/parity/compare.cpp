@@ -21,7 +21,13 @@ constexpr double kSmallGradient = 1e-4;
 template <typename T>
 void append(const Tensor& tensor, std::vector<double>& out) {
   const T* data = tensor.data<T>();
-  for (int64_t i = 0; i < tensor.elements(); ++i) out.push_back(static_cast<double>(data[i]));
+  for (int64_t i = 0; i < tensor.elements(); ++i) {
+    if constexpr (std::is_arithmetic_v<T>) {
+      out.push_back(static_cast<double>(data[i]));
+    } else {
+      out.push_back(static_cast<float>(data[i]));  // bf16 and f16 convert to f32 alone
+    }
+  }
 }
 
 std::vector<double> values_of(const Tensor& tensor) {

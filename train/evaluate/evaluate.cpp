@@ -1,0 +1,134 @@
+#include "train/evaluate/evaluate.h"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <map>
+
+#include "data/sampler/batches.h"
+#include "framework/autograd/tape.h"
+#include "framework/base/error.h"
+#include "train/evaluate/buckets.h"
+
+namespace longhaul::train {
+namespace {
+
+constexpr int64_t kBatchTokens = 8192;  // products reach their full speed well below this many rows
+
+int64_t stride_of(const EvaluationRequest& request) {
+  switch (request.protocol) {
+    case EvaluationProtocol::kBlock:
+      return request.context;
+    case EvaluationProtocol::kSliding:
+      return 1;
+    case EvaluationProtocol::kStrided:
+      break;
+    case EvaluationProtocol::kMemory:
+      fail<ConfigError>(
+          "[eval] protocol memory carries state from window to window, which this model does not have\n"
+          "  hint: use block, strided or sliding");
+  }
+  check<ConfigError>(request.stride > 0, "[eval] protocol strided needs a stride of 1 to {} tokens, received {}",
+                     request.context, request.stride);
+  return request.stride;
+}
+
+Tensor on_device(const Tensor& tensor, Device device) {
+  if (tensor.device() == device) return tensor;
+  const Tensor copy = Tensor::empty(tensor.shape(), tensor.dtype(), device);
+  copy.copy_from_host(tensor.raw(), tensor.bytes());
+  return copy;
+}
+
+// Where the targets of a batch stand in the split.
+class TargetPlaces {
+ public:
+  explicit TargetPlaces(const data::TokenSource& source) : source_(source) {}
+
+  struct Place {
+    int64_t document = 0;
+    int64_t position = 0;
+  };
+  // The place of the token that follows `position` of `document`.
+  Place after(int64_t document, int64_t position) {
+    if (document != document_) {
+      document_ = document;
+      range_ = source_.document(document);
+    }
+    const int64_t next = range_.begin + position + 1;
+    if (next < range_.end) return {document, position + 1};
+    const int64_t other = source_.document_of(next);
+    return {other, next - source_.document(other).begin};
+  }
+
+ private:
+  const data::TokenSource& source_;
+  int64_t document_ = -1;
+  data::DocumentRange range_;
+};
+
+}  // namespace
+
+EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_ptr<const data::TokenSource>& source,
+                          const EvaluationRequest& request) {
+  const int64_t stride = stride_of(request);
+  const int64_t vocabulary = source->tokenizer().vocabulary_size();
+  check<ConfigError>(vocabulary == model.spec().vocabulary,
+                     "[eval] the tokenizer has {} ids but the model has {}\n"
+                     "  hint: evaluate with the tokenizer the model was trained with",
+                     vocabulary, model.spec().vocabulary);
+  const data::EvaluationBatches batches(
+      source, {.context = request.context, .stride = stride, .cross_documents = request.cross_documents});
+  const int64_t rows = request.batch > 0 ? request.batch : std::max<int64_t>(1, kBatchTokens / request.context);
+
+  EvaluationResult result;
+  const data::EvaluationCounts& counts = batches.counts();
+  result.tokens = counts.tokens;
+  result.bytes = counts.text.bytes;
+  result.characters = counts.text.characters;
+  result.words = counts.text.words;
+  result.documents = counts.documents;
+  result.unscored = counts.unscored;
+  result.fidelity = source->fidelity();
+  result.protocol = request.protocol;
+  result.context = request.context;
+  result.stride = stride;
+
+  nn::StepContext context;
+  context.compute = request.compute;
+  TargetPlaces places(*source);
+  LossBuckets by_position, by_context;
+  int64_t scored = 0;
+  const NoTapeScope no_tape;
+  const auto start = std::chrono::steady_clock::now();
+  for (int64_t first = 0; first < batches.windows(); first += rows) {
+    const data::Batch batch = batches.read(first, rows);
+    const auto loss = model.loss({.tokens = on_device(batch.tokens, model.device()), .documents = {}, .valid = {}},
+                                 on_device(batch.targets, model.device()), context, {});
+    const int64_t width = batch.tokens.size(1);
+    const float* nll = loss.nll.data<float>();
+    const int32_t* targets = batch.targets.data<int32_t>();
+    const int32_t* documents = batch.documents.data<int32_t>();
+    const int32_t* positions = batch.positions.data<int32_t>();
+    for (int64_t i = 0; i < batch.tokens.elements(); ++i) {
+      if (targets[i] < 0) continue;
+      const auto place = places.after(documents[i], positions[i]);
+      result.nats += nll[i];
+      by_position.add(place.position, nll[i]);
+      by_context.add(i % width + 1, nll[i]);
+      if (request.per_token) request.per_token({place.document, place.position, targets[i], nll[i]});
+    }
+    scored += batch.scored;
+    if (request.progress) {
+      check(request.progress(scored, counts.tokens), "[eval] stopped after {} of {} tokens", scored, counts.tokens);
+    }
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  check<InternalError>(scored == counts.tokens, "an evaluation scored another number of targets than it has");
+  result.by_position = by_position.means();
+  result.by_context = by_context.means();
+  return result;
+}
+
+}  // namespace longhaul::train
