@@ -34,9 +34,13 @@ Variable Initializer::make(const Shape& shape, const std::function<double(int64_
   if (device_.is_meta()) return Variable::parameter(tensor);
   check(device_.is_host() && (dtype_ == DType::kF32 || dtype_ == DType::kF64), "[init] parameters are made as f32 or f64 on a host device, asked for {} on {}",
         dtype_, name_of(device_));
-  for (int64_t i = 0; i < tensor.elements(); ++i) {
-    if (dtype_ == DType::kF64) tensor.data<double>()[i] = value(i);
-    else tensor.data<float>()[i] = static_cast<float>(value(i));
+  const int64_t count = tensor.elements();
+  double* wide = dtype_ == DType::kF64 ? tensor.data<double>() : nullptr;
+  float* narrow = wide ? nullptr : tensor.data<float>();
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < count; ++i) {
+    if (wide) wide[i] = value(i);
+    else narrow[i] = static_cast<float>(value(i));
   }
   return Variable::parameter(tensor);
 }

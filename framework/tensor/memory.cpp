@@ -164,7 +164,7 @@ DeviceMemory& device_memory(Device device) {
   static DeviceMemory* host = new DeviceMemory(true);
   static DeviceMemory* meta = new DeviceMemory(false);
   if (device.is_meta()) return current_meta ? *current_meta : *meta;
-  check(device.is_host(), "[memory] device {} is not loaded", name_of(device));
+  if (!device.is_host()) fail("[memory] device {} is not loaded", name_of(device));
   return *host;
 }
 

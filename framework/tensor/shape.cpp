@@ -11,7 +11,9 @@ Shape::Shape(std::initializer_list<int64_t> sizes) : Shape(std::span<const int64
 Shape::Shape(std::span<const int64_t> sizes) : rank_(static_cast<int>(sizes.size())) {
   check<ShapeError>(sizes.size() <= kMaxRank, "[tensor] {} dimensions, at most {} are supported", sizes.size(), kMaxRank);
   std::copy(sizes.begin(), sizes.end(), sizes_.begin());
-  for (const int64_t size : sizes) check<ShapeError>(size >= 0, "[tensor] negative size {} in shape {}", size, text());
+  for (const int64_t size : sizes) {
+    if (size < 0) fail<ShapeError>("[tensor] negative size {} in shape {}", size, text());
+  }
 }
 
 int64_t Shape::elements() const {
@@ -19,7 +21,7 @@ int64_t Shape::elements() const {
   bool empty = false;
   for (const int64_t size : sizes()) {
     if (size == 0) empty = true;
-    else check<ShapeError>(!__builtin_mul_overflow(product, size, &product), "[tensor] shape {} has too many elements", text());
+    else if (__builtin_mul_overflow(product, size, &product)) fail<ShapeError>("[tensor] shape {} has too many elements", text());
   }
   return empty ? 0 : product;
 }
