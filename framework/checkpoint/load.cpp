@@ -1,11 +1,12 @@
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <span>
 
 #include "framework/base/error.h"
+#include "framework/base/json.h"
 #include "framework/base/sha256.h"
 #include "framework/checkpoint/checkpoint.h"
 #include "framework/checkpoint/safetensors.h"
@@ -13,7 +14,7 @@
 namespace longhaul::checkpoint {
 namespace {
 
-using Json = nlohmann::json;
+using json::Value;
 
 // One safetensors file of a folder whose manifest vouches for it.
 class VouchedFile {
@@ -74,39 +75,32 @@ std::string read_vouched_text(const io::Path& folder, const Manifest& manifest, 
 // The entries of one part; remembers which were read.
 class PartReader final : public StateReader {
  public:
-  PartReader(std::string part, const Json& scalars, const VouchedFile* tensors, std::string prefix, std::string where)
+  PartReader(std::string part, const Value& scalars, const VouchedFile* tensors, std::string prefix, std::string where)
       : part_(std::move(part)),
         scalars_(scalars),
         tensors_(tensors),
         prefix_(std::move(prefix)),
         where_(std::move(where)) {}
 
-  int64_t integer(const std::string& name) override {
-    const Json& value = scalar(name);
-    expect(value.is_number_integer(), name, "a whole number");
-    return value.get<int64_t>();
-  }
+  int64_t integer(const std::string& name) override { return whole_from(scalar(name), name, "a whole number"); }
   double real(const std::string& name) override { return real_from(scalar(name), name); }
   std::string text(const std::string& name) override {
-    const Json& value = scalar(name);
-    expect(value.is_string(), name, "text");
-    return value.get<std::string>();
+    const std::string* value = scalar(name).text();
+    expect(value != nullptr, name, "text");
+    return *value;
   }
   std::vector<int64_t> integers(const std::string& name) override {
-    const Json& list = scalar(name);
-    expect(list.is_array(), name, "a list of whole numbers");
+    const json::List* list = scalar(name).list();
+    expect(list != nullptr, name, "a list of whole numbers");
     std::vector<int64_t> out;
-    for (const Json& value : list) {
-      expect(value.is_number_integer(), name, "a list of whole numbers");
-      out.push_back(value.get<int64_t>());
-    }
+    for (const Value& value : *list) out.push_back(whole_from(value, name, "a list of whole numbers"));
     return out;
   }
   std::vector<double> reals(const std::string& name) override {
-    const Json& list = scalar(name);
-    expect(list.is_array(), name, "a list of numbers");
+    const json::List* list = scalar(name).list();
+    expect(list != nullptr, name, "a list of numbers");
     std::vector<double> out;
-    for (const Json& value : list) out.push_back(real_from(value, name));
+    for (const Value& value : *list) out.push_back(real_from(value, name));
     return out;
   }
   void tensor(const std::string& name, const Tensor& into) override {
@@ -128,7 +122,7 @@ class PartReader final : public StateReader {
   }
 
   void finish() const {
-    for (const auto& [name, value] : scalars_.items()) {
+    for (const auto& [name, value] : *scalars_.object()) {
       check<CheckpointError>(read_.contains(name),
                              "[checkpoint] {}: the entry \"{}.{}\" is unknown to this run\n  hint: it was saved by "
                              "another version of Longhaul or with another configuration",
@@ -143,13 +137,14 @@ class PartReader final : public StateReader {
   }
 
  private:
-  const Json& scalar(const std::string& name) {
-    check<CheckpointError>(scalars_.contains(name),
+  const Value& scalar(const std::string& name) {
+    const Value* found = scalars_.find(name);
+    check<CheckpointError>(found != nullptr,
                            "[checkpoint] {}: there is no entry \"{}.{}\"\n  hint: it was saved by another version of "
                            "Longhaul or with another configuration",
                            where_, part_, name);
     read_.insert(name);
-    return scalars_[name];
+    return *found;
   }
   const SafetensorsEntry& stored(const std::string& name) {
     check<CheckpointError>(tensors_ != nullptr, "[checkpoint] {}: part \"{}\" has no tensors, the run needs \"{}\"",
@@ -160,12 +155,16 @@ class PartReader final : public StateReader {
   void expect(bool good, const std::string& name, std::string_view what) const {
     check<CheckpointError>(good, "[checkpoint] {}: the entry \"{}.{}\" is not {}", where_, part_, name, what);
   }
-  double real_from(const Json& value, const std::string& name) const {
-    if (value.is_number_float()) return value.get<double>();
+  int64_t whole_from(const Value& value, const std::string& name, std::string_view what) const {
+    expect(value.integer() != nullptr, name, what);
+    return *value.integer();
+  }
+  double real_from(const Value& value, const std::string& name) const {
+    if (value.real() != nullptr) return *value.real();
     uint64_t bits = 0;
-    bool good = value.is_string() && value.get_ref<const std::string&>().starts_with("bits:");
+    bool good = value.text() != nullptr && value.text()->starts_with("bits:");
     if (good) {
-      const std::string& text = value.get_ref<const std::string&>();
+      const std::string& text = *value.text();
       const auto [end, status] = std::from_chars(text.data() + 5, text.data() + text.size(), bits, 16);
       good = text.size() == 21 && status == std::errc() && end == text.data() + text.size();
     }
@@ -174,7 +173,7 @@ class PartReader final : public StateReader {
   }
 
   std::string part_;
-  const Json& scalars_;
+  const Value& scalars_;
   const VouchedFile* tensors_;  // null: the section has no file
   std::string prefix_;
   std::string where_;  // state.json
@@ -187,12 +186,13 @@ class PartReader final : public StateReader {
 Manifest load_checkpoint(const io::Path& folder, const StateRegistry& registry) {
   Manifest manifest = read_manifest(folder);
   const std::string where = (folder / "state.json").string();
-  const Json state = Json::parse(read_vouched_text(folder, manifest, "state.json"), nullptr, false);
-  check<CheckpointError>(state.is_object() && state.contains("parts") && state["parts"].is_object(),
+  const json::Parsed state = json::parse(read_vouched_text(folder, manifest, "state.json"));
+  check<CheckpointError>(state.error.empty(), "[checkpoint] {}: {}", where, state.error);
+  const Value* parts = state.value.find("parts");
+  check<CheckpointError>(parts != nullptr && parts->object() != nullptr,
                          "[checkpoint] {}: there is no object \"parts\"", where);
-  const Json& parts = state["parts"];
-  for (const auto& [name, scalars] : parts.items()) {
-    check<CheckpointError>(registry.parts().contains(name) && scalars.is_object(),
+  for (const auto& [name, scalars] : *parts->object()) {
+    check<CheckpointError>(registry.parts().contains(name) && scalars.object() != nullptr,
                            "[checkpoint] {}: the part \"{}\" is unknown to this run\n  hint: it was saved by another "
                            "version of Longhaul or with another configuration",
                            where, name);
@@ -203,11 +203,12 @@ Manifest load_checkpoint(const io::Path& folder, const StateRegistry& registry) 
       files[section] = std::make_unique<VouchedFile>(folder, *file);
   }
   for (const auto& [name, part] : registry.parts()) {
-    check<CheckpointError>(parts.contains(name),
+    const Value* scalars = parts->find(name);
+    check<CheckpointError>(scalars != nullptr,
                            "[checkpoint] {}: there is no part \"{}\"\n  hint: it was saved by another version of "
                            "Longhaul or with another configuration",
                            where, name);
-    PartReader reader(name, parts[name], files[part.section].get(), part.section == Section::kState ? name + "." : "",
+    PartReader reader(name, *scalars, files[part.section].get(), part.section == Section::kState ? name + "." : "",
                       where);
     part.state->load_state(reader);
     reader.finish();

@@ -3,37 +3,34 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <nlohmann/json.hpp>
-#include <set>
 
 #include "framework/base/error.h"
+#include "framework/base/json.h"
 #include "framework/base/sha256.h"
 #include "framework/checkpoint/elements.h"
 
 namespace longhaul::checkpoint {
 namespace {
 
-using Json = nlohmann::json;
-
 // JSON has no infinity and no NaN; their bits are kept as text.
-Json exact(double value) {
+json::Value exact(double value) {
   if (std::isfinite(value)) return value;
   return fmt::format("bits:{:016x}", std::bit_cast<uint64_t>(value));
 }
 
 class Writer final : public StateWriter {
  public:
-  Writer(const std::string& part, Section section, Json& scalars, std::vector<NamedTensor>& tensors)
+  Writer(const std::string& part, Section section, json::Object& scalars, std::vector<NamedTensor>& tensors)
       : part_(part), section_(section), scalars_(scalars), tensors_(tensors) {}
 
   void integer(const std::string& name, int64_t value) override { put(name, value); }
   void real(const std::string& name, double value) override { put(name, exact(value)); }
   void text(const std::string& name, const std::string& value) override { put(name, value); }
   void integers(const std::string& name, std::span<const int64_t> values) override {
-    put(name, Json(std::vector<int64_t>(values.begin(), values.end())));
+    put(name, json::List(values.begin(), values.end()));
   }
   void reals(const std::string& name, std::span<const double> values) override {
-    Json list = Json::array();
+    json::List list;
     for (const double value : values) list.push_back(exact(value));
     put(name, std::move(list));
   }
@@ -43,14 +40,16 @@ class Writer final : public StateWriter {
   }
 
  private:
-  void put(const std::string& name, Json value) {
-    if (scalars_.contains(name)) throw InternalError(fmt::format("state \"{}.{}\" is written twice", part_, name));
-    scalars_[name] = std::move(value);
+  void put(const std::string& name, json::Value value) {
+    for (const auto& [known, before] : scalars_) {
+      if (known == name) throw InternalError(fmt::format("state \"{}.{}\" is written twice", part_, name));
+    }
+    scalars_.emplace_back(name, std::move(value));
   }
 
   const std::string& part_;
   Section section_;
-  Json& scalars_;
+  json::Object& scalars_;
   std::vector<NamedTensor>& tensors_;
 };
 
@@ -84,12 +83,12 @@ void StateRegistry::add(const std::string& name, Section section, Stateful& part
 
 CapturedState capture(const StateRegistry& registry) {
   CapturedState out;
-  Json parts = Json::object();
+  json::Object parts;
   for (const auto& [name, part] : registry.parts()) {
-    Json scalars = Json::object();
+    json::Object scalars;
     Writer writer(name, part.section, scalars, out.tensors[part.section]);
     part.state->save_state(writer);
-    parts[name] = std::move(scalars);
+    parts.emplace_back(name, std::move(scalars));
   }
   for (auto& [section, tensors] : out.tensors) {
     std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -98,7 +97,10 @@ CapturedState capture(const StateRegistry& registry) {
     if (twice != tensors.end()) throw InternalError(fmt::format("state tensor \"{}\" is written twice", twice->name));
   }
   std::erase_if(out.tensors, [](const auto& entry) { return entry.second.empty(); });
-  out.scalars = Json({{"format", 1}, {"parts", std::move(parts)}}).dump(2) + "\n";
+  json::Object state;
+  state.emplace_back("format", 1);
+  state.emplace_back("parts", std::move(parts));
+  out.scalars = json::Value(std::move(state)).dump(2) + "\n";
   return out;
 }
 

@@ -1,8 +1,10 @@
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
 #include <tuple>
 
 #include "framework/base/error.h"
+#include "framework/base/json.h"
 #include "framework/base/sha256.h"
 #include "framework/checkpoint/elements.h"
 #include "framework/checkpoint/safetensors.h"
@@ -53,27 +55,39 @@ ManifestFile write_safetensors(const io::Path& path, const std::vector<Safetenso
     return std::tie(b.element_bytes, a.entry.name) < std::tie(a.element_bytes, b.entry.name);
   });
 
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  json::Object header;
+  if (!metadata.empty()) {
+    json::Object members;
+    for (const auto& [key, value] : metadata) members.emplace_back(key, value);
+    header.emplace_back("__metadata__", std::move(members));
+  }
+  std::set<std::string_view> names = {"__metadata__"};
   uint64_t at = 0;
   for (Placed& tensor : placed) {
     SafetensorsEntry& entry = tensor.entry;
-    check<CheckpointError>(entry.name != "__metadata__" && !header.contains(entry.name),
-                           "[safetensors] {}: two tensors are named \"{}\"", path.string(), entry.name);
+    check<CheckpointError>(names.insert(entry.name).second, "[safetensors] {}: two tensors are named \"{}\"",
+                           path.string(), entry.name);
     const uint64_t bytes = entry.end;
     entry.begin = at;
     entry.end = at += bytes;
-    header[entry.name] = {{"dtype", entry.dtype}, {"shape", entry.shape}, {"data_offsets", {entry.begin, entry.end}}};
+    json::List offsets;
+    offsets.emplace_back(entry.begin);
+    offsets.emplace_back(entry.end);
+    json::Object described;
+    described.emplace_back("dtype", entry.dtype);
+    described.emplace_back("shape", json::List(entry.shape.begin(), entry.shape.end()));
+    described.emplace_back("data_offsets", std::move(offsets));
+    header.emplace_back(entry.name, std::move(described));
   }
-  std::string json = header.dump();
-  json.append((8 - json.size() % 8) % 8, ' ');
-  check<CheckpointError>(json.size() <= kMostHeaderBytes,
-                         "[safetensors] {}: a header of {} bytes is beyond the limit of {}", path.string(), json.size(),
+  std::string text = json::Value(std::move(header)).dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  check<CheckpointError>(text.size() <= kMostHeaderBytes,
+                         "[safetensors] {}: a header of {} bytes is beyond the limit of {}", path.string(), text.size(),
                          kMostHeaderBytes);
 
-  const uint64_t length = json.size();
+  const uint64_t length = text.size();
   std::string head(reinterpret_cast<const char*>(&length), sizeof length);
-  head += json;
+  head += text;
   ManifestFile out{.name = path.filename().string(),
                    .size = head.size() + at,
                    .sha256 = {},

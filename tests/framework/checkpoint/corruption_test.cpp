@@ -271,19 +271,19 @@ TEST_F(ManifestTest, NamesThatLeaveTheFolderAreRefused) {
 
 TEST_F(ManifestTest, HostileTextsAreRefusedByName) {
   EXPECT_EQ(said_of(""), "[manifest] m: it does not end with its own hash: it was cut off or changed");
-  EXPECT_EQ(said_of(sealed("[")), "[manifest] m: it is not a JSON object");
+  EXPECT_EQ(said_of(sealed("[")), "[manifest] m: it is not JSON at byte 2");
   EXPECT_EQ(said_of(sealed("{\"format\": 1")), "[manifest] m: \"hash\" is missing");
   EXPECT_EQ(said_of(sealed("{\"format\": 2")),
             "[manifest] m: format version 2 is not known, this program reads version 1\n  hint: use the version of "
             "Longhaul that wrote it");
   EXPECT_EQ(said_of(sealed("{\"format\": -1")), "[manifest] m: \"format\" is not a whole number of 0 or more");
   EXPECT_EQ(said_of(sealed("{\"format\": 18446744073709551615")),
-            "[manifest] m: \"format\" is not a whole number of 0 or more");
+            "[manifest] m: the number 18446744073709551615 does not fit 64 bits");
   EXPECT_EQ(said_of(sealed("{\"format\": \"1\"")), "[manifest] m: \"format\" is not a whole number of 0 or more");
   EXPECT_EQ(said_of(sealed("{\"format\": 1, \"hash\": \"md5\"")),
             "[manifest] m: the hash algorithm \"md5\" is not known");
   EXPECT_EQ(said_of(sealed("{\"a\": " + std::string(10'000, '[') + std::string(10'000, ']'))),
-            "[manifest] m: nested deeper than 8");
+            "[manifest] m: it is nested deeper than 8");
   const std::string twice = with_file("x");
   std::string body = twice.substr(0, twice.find(",\n  \"sha256\""));
   const size_t list = body.find("[{");
