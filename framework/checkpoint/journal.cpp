@@ -95,11 +95,19 @@ JournalWriter::JournalWriter(const io::Path& path) : previous_(kNoLine) {
     if (!chain.entries.empty()) last_step_ = chain.entries.back().step;
   }
   file_ = io::File::append(path);
+  size_ = file_.size();
 }
 
 void JournalWriter::append(const JournalEntry& entry) {
   const std::string line = line_of(entry, previous_);
-  file_.write(line);
+  try {
+    file_.write(line);
+  } catch (const IoError&) {
+    // A part of the line may stand there (a full disk); the next line must not continue it.
+    file_.truncate(size_);
+    throw;
+  }
+  size_ += line.size();
   previous_ = sha256_hex(line);
   last_step_ = entry.step;
 }

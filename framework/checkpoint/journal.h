@@ -22,6 +22,7 @@ class JournalWriter {
  public:
   /// Continues a sound journal or starts one. throws CheckpointError when the chain of an existing one is broken
   explicit JournalWriter(const io::Path& path);
+  /// Writes one line, whole or not at all. throws IoError
   void append(const JournalEntry& entry);
   /// fsync: call it before a checkpoint is saved, so that a resume finds every step the checkpoint has.
   void sync();
@@ -31,6 +32,7 @@ class JournalWriter {
   io::File file_;
   std::string previous_;
   int64_t last_step_ = 0;
+  uint64_t size_ = 0;
 };
 
 /// All entries, with the chain checked. throws CheckpointError naming the first line that breaks it

@@ -90,6 +90,20 @@ TEST_F(JournalTest, CuttingIsOldOrNewWhateverFails) {
   }
 }
 
+TEST_F(JournalTest, ALineThatDidNotFitIsTakenBack) {
+  JournalWriter journal(path_);
+  journal.append(entry(1));
+  const std::string before = io::read_file(path_);
+  {
+    const io::FaultScope faults({.at = 2, .error = ENOSPC, .only = "write", .seed = 1, .short_transfers = true});
+    EXPECT_THROW(journal.append(entry(2)), IoError);
+    EXPECT_EQ(faults.hits(), 1);
+  }
+  EXPECT_EQ(io::read_file(path_), before);
+  journal.append(entry(2));
+  EXPECT_EQ(read_journal(path_).size(), 2u);
+}
+
 TEST_F(JournalTest, AnyChangedLineBreaksTheChain) {
   write(1, 5);
   const std::string text = io::read_file(path_);
