@@ -47,7 +47,7 @@ GradientCheck check_gradient(const std::function<std::vector<Variable>(std::span
   const std::vector<Variable> outputs = function(leaves);
   std::vector<Tensor> seeds;
   for (size_t k = 0; k < outputs.size(); ++k) seeds.push_back(cotangent(outputs[k].value(), static_cast<uint32_t>(k)));
-  scope.tape().backward(outputs, seeds);
+  scope.tape().backward(outputs, std::move(seeds));
 
   const NoTapeScope quiet;
   GradientCheck result;

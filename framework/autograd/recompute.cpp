@@ -82,11 +82,14 @@ std::vector<Variable> recompute(VariableFunction function, std::span<const Varia
     TapeScope scope;
     std::vector<Variable> again;
     for (const Tensor& value : saved) again.push_back(value.defined() && is_floating(value.dtype()) ? Variable::leaf(value) : Variable(value));
-    const std::vector<Variable> results = function(again);
+    std::vector<Variable> results = function(again);
     check<InternalError>(results.size() == count, "a recomputed part gave {} results, first {}", results.size(), count);
     std::vector<Tensor> seeds;
-    for (size_t i = 0; i < count; ++i) seeds.push_back(context.gradient(static_cast<int>(i)));
-    scope.tape().backward(results, seeds);
+    for (size_t i = 0; i < count; ++i) {
+      seeds.push_back(context.take(static_cast<int>(i)));
+      results[i] = results[i].without_value();
+    }
+    scope.tape().backward(results, std::move(seeds));
     for (size_t i = 0; i < again.size(); ++i) {
       const int input = static_cast<int>(i);
       if (context.needs(input) && again[i].needs_gradient() && !again[i].slot()->stale) context.give(input, again[i].slot()->gradient);
@@ -94,19 +97,21 @@ std::vector<Variable> recompute(VariableFunction function, std::span<const Varia
   }, true);
 }
 
+Variable residual_sum(const Variable& x, const Variable& branch) {
+  check<ShapeError>(x.shape() == branch.shape(), "[residual_sum] stream {} and branch {} differ", x.shape(), branch.shape());
+  return record("residual_sum", combine(x.value(), branch.value(), 1.0f), {x, branch}, [dtype = branch.dtype()](const BackwardContext& context) {
+    context.give(0, context.gradient());
+    if (context.needs(1)) context.give(1, cast(context.gradient(), dtype));
+  });
+}
+
 std::vector<Variable> reversible_sequence(std::vector<ReversibleBlock> blocks, const Variable& x1, const Variable& x2, ReversibleBackward mode) {
   check<ShapeError>(x1.shape() == x2.shape() && x1.dtype() == x2.dtype(), "[reversible] streams differ: {} {} and {} {}", x1.dtype(), x1.shape(), x2.dtype(), x2.shape());
   if (mode == ReversibleBackward::kStored) {
-    const auto plus = [](const Variable& x, const Variable& branch) {
-      return record("residual", combine(x.value(), branch.value(), 1.0f), {x, branch}, [dtype = branch.dtype()](const BackwardContext& context) {
-        context.give(0, context.gradient());
-        if (context.needs(1)) context.give(1, cast(context.gradient(), dtype));
-      });
-    };
     Variable first = x1, second = x2;
     for (const ReversibleBlock& block : blocks) {
-      first = plus(first, block.f(second));
-      second = plus(second, block.g(first));
+      first = residual_sum(first, block.f(second));
+      second = residual_sum(second, block.g(first));
     }
     return {first, second};
   }

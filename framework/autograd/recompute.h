@@ -1,4 +1,4 @@
-// defines: recompute, reversible_sequence, ReversibleBlock
+// defines: recompute, residual_sum, reversible_sequence, ReversibleBlock
 #pragma once
 #include <functional>
 #include <span>
@@ -14,6 +14,9 @@ using VariableFunction = std::function<std::vector<Variable>(std::span<const Var
 /// "Training deep nets with sublinear memory cost"). The function must be pure: randomness by counter only. Parameters it
 /// uses receive their gradients as usual. Undefined inputs are passed through.
 std::vector<Variable> recompute(VariableFunction function, std::span<const Variable> inputs);
+
+/// x + branch in x's dtype; the branch may have a lower precision.
+Variable residual_sum(const Variable& x, const Variable& branch);
 
 /// One pair of residual branches; each maps [.., D] to the same shape.
 struct ReversibleBlock {

@@ -87,7 +87,7 @@ std::vector<Variable> Tape::record(const char* name, std::span<const Tensor> out
   return results;
 }
 
-void Tape::backward(std::span<const Variable> roots, std::span<const Tensor> seeds) {
+void Tape::backward(std::span<const Variable> roots, std::vector<Tensor> seeds) {
   check<InternalError>(roots.size() == seeds.size(), "{} roots but {} seeds", roots.size(), seeds.size());
   std::vector<std::shared_ptr<GradientSlot>> slots;
   for (const Variable& root : roots) slots.push_back(root.slot());
@@ -96,6 +96,7 @@ void Tape::backward(std::span<const Variable> roots, std::span<const Tensor> see
     if (seeds[i].defined()) start.give(static_cast<int>(i), seeds[i]);
   }
   slots.clear();
+  seeds.clear();
   // Gradient computations are not themselves differentiated.
   const NoTapeScope quiet;
   while (!records_.empty()) {

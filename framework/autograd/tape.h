@@ -20,6 +20,8 @@ class BackwardContext {
  public:
   /// Gradient of an output; undefined when nothing depends on it.
   const Tensor& gradient(int output = 0) const;
+  /// The same, handed over: when nobody else shares it, it may be overwritten and its memory ends with the caller's use.
+  Tensor take(int output = 0) const { return std::move(gradients_[output]); }
   bool needs(int input) const;
   /// Adds a gradient; `gradient` may be shared and is then never written to.
   void give(int input, const Tensor& gradient) const;
@@ -28,10 +30,10 @@ class BackwardContext {
 
  private:
   friend class Tape;
-  BackwardContext(std::span<const std::shared_ptr<GradientSlot>> inputs, std::span<const Tensor> gradients)
+  BackwardContext(std::span<const std::shared_ptr<GradientSlot>> inputs, std::span<Tensor> gradients)
       : inputs_(inputs), gradients_(gradients) {}
   std::span<const std::shared_ptr<GradientSlot>> inputs_;
-  std::span<const Tensor> gradients_;
+  std::span<Tensor> gradients_;
 };
 
 using BackwardFunction = std::function<void(const BackwardContext&)>;
@@ -45,9 +47,9 @@ class Tape {
 
   /// Makes variables of `outputs` and remembers how their gradients reach `inputs`.
   std::vector<Variable> record(const char* name, std::span<const Tensor> outputs, std::span<const Variable> inputs, BackwardFunction backward);
-  /// Starts from d(root) = seed (same shape) for each root and empties the tape.
-  void backward(std::span<const Variable> roots, std::span<const Tensor> seeds);
-  void backward(const Variable& root, const Tensor& seed) { backward({&root, 1}, {&seed, 1}); }
+  /// Starts from d(root) = seed (same shape; undefined = 0) for each root and empties the tape.
+  void backward(std::span<const Variable> roots, std::vector<Tensor> seeds);
+  void backward(const Variable& root, const Tensor& seed) { backward({&root, 1}, {seed}); }
   size_t size() const { return records_.size(); }
 
  private:

@@ -45,6 +45,8 @@ class Variable {
   Tensor gradient() const;
   /// The next backward starts from zero. The buffer of a parameter stays allocated.
   void clear_gradient() const;
+  /// The same place in the computation without the value, for a backward that needs no more than the gradient.
+  Variable without_value() const { return {Tensor(), slot_}; }
   /// The value as `dtype`: itself, or a copy that parameters keep until `changed`.
   Tensor value_as(DType dtype) const;
   /// Tells that the value was changed in place.

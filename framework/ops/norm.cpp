@@ -54,14 +54,14 @@ ResidualNormal residual_normalize(const Variable& x, const Variable& delta, cons
   const Tensor outputs[] = {sum, y};
   const Variable inputs[] = {x, delta, gamma, beta};
   const auto results = record("residual_normalize", outputs, inputs, [sum, gamma, saved, options, low = delta.dtype()](const BackwardContext& context) {
-    const Tensor& dsum = context.gradient(0);
-    const Tensor& dy = context.gradient(1);
+    const Tensor dsum = context.take(0);
+    const Tensor dy = context.take(1);
     if (!dy.defined()) {  // the normal was not used: only the addition is left
       context.give(0, dsum);
       if (context.needs(1)) context.give(1, cast_tensor(dsum, low));
       return;
     }
-    const Tensor dx = like(sum);
+    const Tensor dx = dsum.defined() && dsum.shared_by() == 1 ? dsum : like(sum);
     const Tensor ddelta = low == sum.dtype() ? Tensor() : like(sum, low);
     table(sum).norm.backward(as_rows(dy), dsum.defined() ? as_rows(dsum).view() : absent(), as_rows(sum), gamma.value(), saved.mean, saved.rstd, as_rows(dx),
                              ddelta.defined() ? as_rows(ddelta).view() : absent(), view_or_absent(added_to(context, 2)), view_or_absent(added_to(context, 3)), options);

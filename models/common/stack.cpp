@@ -87,11 +87,13 @@ Variable LayerStack::run_pre(const Variable& embedded, const Pass& pass) const {
         branch = cross(i, sum.normal, in[kSource], pass);
       }
       sum = parts.feed_forward_norm.add(sum.sum, branch, compute);
+      // A recomputed layer keeps its inputs: one stream is less than a stream and a branch.
+      if (pass.recompute) return {residual_sum(sum.sum, feed(i, sum.normal, pass))};
       return {sum.sum, feed(i, sum.normal, pass)};
     };
-    std::vector<Variable> next = pass.recompute ? recompute(layer, state) : layer(state);
+    const std::vector<Variable> next = pass.recompute ? recompute(layer, state) : layer(state);
     state[kStream] = next[kStream];
-    state[kPending] = next[kPending];
+    state[kPending] = next.size() > 1 ? next[kPending] : Variable();
   }
   return add_and_normalize(*final_norm_, state[kStream], state[kPending], pass.context.compute).normal;
 }

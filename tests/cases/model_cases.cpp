@@ -109,7 +109,7 @@ const bool kMemory = add_cases({
     {.op = "reversible", .name = "inputs rebuilt", .inputs = {{{5, 12}}, {{5, 12}}, parameter({12, 12})},
      .call = [](In in) -> Out { return reversible_sequence(two_blocks(in[2]), in[0], in[1], ReversibleBackward::kRebuild); },
      .tolerance = {{DType::kF32, {2e-5, "inputs are rebuilt in f32"}}}},
-    {.op = "residual", .name = "stored activations", .inputs = {{{5, 12}}, {{5, 12}}, parameter({12, 12})},
+    {.op = "residual_sum", .name = "stored activations", .inputs = {{{5, 12}}, {{5, 12}}, parameter({12, 12})},
      .call = [](In in) -> Out { return reversible_sequence(two_blocks(in[2]), in[0], in[1], ReversibleBackward::kStored); }, .tolerance = {{DType::kF32, {1e-5}}}},
 });
 
