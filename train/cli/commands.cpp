@@ -7,6 +7,7 @@
 #include "train/commands/checkpoint.h"
 #include "train/commands/config.h"
 #include "train/commands/exchange.h"
+#include "train/commands/train.h"
 
 namespace longhaul::cli {
 namespace {
@@ -30,6 +31,7 @@ void add_commands(CLI::App& app, std::function<int(Console&)>& selected) {
   add(app, selected, "config", parse_config, run_config);
   add(app, selected, "export", parse_export, run_export);
   add(app, selected, "import", parse_import, run_import);
+  add(app, selected, "train", parse_train, run_train);
 }
 
 }  // namespace longhaul::cli

@@ -1,0 +1,40 @@
+#include "train/commands/train.h"
+
+#include <filesystem>
+
+#include "framework/base/log.h"
+#include "train/config/load.h"
+#include "train/observe/recorders.h"
+#include "train/observe/summary.h"
+#include "train/trainer/training.h"
+
+namespace longhaul::cli {
+namespace {
+
+log::Level level_of(const Console& console) {
+  if (console.quiet()) return log::Level::kWarning;
+  return console.verbose() ? log::Level::kDebug : log::Level::kInfo;
+}
+
+}  // namespace
+
+int run_train(const TrainOptions& options, Console& console) {
+  config::Config config = config::load_config(options.config, options.set).config;
+  if (!options.init_from.empty()) config.run.init_from = std::filesystem::absolute(options.init_from).string();
+
+  train::TrainingOptions training;
+  training.run = options.run.empty() ? io::Path("runs") / config.run.name : io::Path(options.run);
+  training.fresh = options.fresh;
+  training.strict = options.strict;
+  training.profile = options.profile;
+  training.observe = [&console](const io::Path& run) {
+    log::configure({.level = level_of(console), .color = console.color(), .file = (run / "log.txt").string()});
+    return train::make_run_observers(run, console);
+  };
+  const train::RunSummary summary = train::run_training(config, training);
+  console.end_progress();
+  console.result(options.json ? train::summary_json(summary) : train::summary_text(summary));
+  return summary.exit_code;
+}
+
+}  // namespace longhaul::cli

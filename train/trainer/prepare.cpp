@@ -1,0 +1,168 @@
+#include "train/trainer/prepare.h"
+
+#include <longhaul_version.h>
+
+#include "framework/base/error.h"
+#include "framework/base/log.h"
+#include "framework/tensor/memory.h"
+#include "train/config/load.h"
+#include "train/config/resume.h"
+#include "train/trainer/ending.h"
+#include "train/trainer/from_config.h"
+#include "train/trainer/micro_batch.h"
+#include "train/trainer/signals.h"
+#include "train/trainer/stages.h"
+
+namespace longhaul::train {
+namespace {
+
+constexpr int64_t kAnyVocabulary = 256;
+
+RunInfo new_info(const config::Config& config, const Corpora& corpora) {
+  RunInfo info;
+  info.name = config.run.name;
+  info.seed = config.run.seed;
+  info.micro_batch = config.train.micro_batch;
+  info.tokenizer_hash = corpora.tokenizer->hash_hex();
+  info.splits = split_infos(corpora);
+  return info;
+}
+
+// What this process is, which may differ between the sessions of a run.
+void describe_session(RunInfo& info, const config::Config& config) {
+  info.version = LONGHAUL_VERSION;
+  info.revision = LONGHAUL_REVISION;
+  info.device = name_of(device_of(config));
+  info.precision = name_of(compute_dtype(config));
+  info.threads = thread_count(config);
+  info.status = "running";
+  ++info.sessions;
+}
+
+Prepared prepare_new(const config::Config& config, const RunFolder& folder) {
+  Prepared out{.config = config,
+               .folder = folder,
+               .info = {},
+               .corpora = {},
+               .init_from = {},
+               .from = std::nullopt,
+               .is_new = true};
+  if (!config.run.init_from.empty()) out.init_from = checkpoint::resolve_model(config.run.init_from);
+  auto tokenizer = make_tokenizer(config, out.init_from);
+  poll_stop();
+  if (!out.init_from.empty()) {
+    const std::string known = checkpoint::read_manifest(out.init_from).tokenizer_hash;
+    check<DataError>(known.empty() || known == tokenizer->hash_hex(),
+                     "[tokenizer] run.init_from: {} was trained with another tokenizer than this configuration names\n"
+                     "  hint: set data.tokenizer to the tokenizer files in that folder",
+                     out.init_from.string());
+  }
+  out.corpora = open_corpora(config, std::move(tokenizer));
+  out.config.train.micro_batch = resolve_micro_batch(config, out.corpora.tokenizer->vocabulary_size());
+  out.info = new_info(out.config, out.corpora);
+  describe_session(out.info, config);
+  return out;
+}
+
+void record_changes(RunInfo& info, const std::vector<config::KeyChange>& changes, int64_t step) {
+  std::string line;
+  for (const config::KeyChange& change : changes) {
+    info.changes.push_back(
+        {.step = step, .key = change.key, .old_value = change.old_value, .new_value = change.new_value});
+    line += fmt::format("{}{} {} -> {}", line.empty() ? "" : ", ", change.key, change.old_value, change.new_value);
+  }
+  if (!line.empty()) log::warn("[resume] changed from step {} on: {}", step + 1, line);
+}
+
+Prepared prepare_existing(const config::Config& given, const TrainingOptions& options, const RunFolder& folder) {
+  Prepared out{
+      .config = given, .folder = folder, .info = folder.read_info(), .corpora = {}, .init_from = {}, .from = {}};
+  const config::Config before = config::load_config(folder.config().string()).config;
+  if (out.config.train.micro_batch == 0) out.config.train.micro_batch = before.train.micro_batch;
+  const config::ResumeComparison comparison = config::compare_for_resume(before, out.config);
+  comparison.refuse_fixed(folder.path().string());
+
+  const RunSummary& done = out.info.summary;
+  const Progress position{.steps = done.steps, .tokens = done.tokens, .epochs = 0, .seconds = done.seconds};
+  if (out.info.status == "finished" && ending_of(out.config).reached(position)) {
+    out.finished = true;
+    return out;
+  }
+  check_inputs_unchanged(out.config, out.info.splits);
+  auto tokenizer = same_tokenizer(out.config, folder.path(), out.info.tokenizer_hash);
+  out.corpora = open_corpora(out.config, std::move(tokenizer));
+  check_splits_unchanged(out.corpora, out.info.splits);
+  poll_stop();
+
+  out.from = checkpoint::find_newest_sound(folder.checkpoints(), options.strict);
+  const int64_t step = out.from ? out.from->step : 0;
+  if (out.from) {
+    for (const checkpoint::Skipped& skipped : out.from->skipped) {
+      log::warn("[resume] step {} skipped, {} steps are lost: {}", skipped.step, skipped.step - step, skipped.reason);
+    }
+    log::info("[resume] {} is sound; the run continues after step {}", out.from->folder.string(), step);
+  } else {
+    log::info("[resume] {} holds no checkpoint yet; the run starts at step 1", folder.path().string());
+    if (!given.run.init_from.empty()) out.init_from = checkpoint::resolve_model(given.run.init_from);
+  }
+  record_changes(out.info, comparison.may_change, step);
+  describe_session(out.info, out.config);
+  return out;
+}
+
+}  // namespace
+
+UnlessCreated::UnlessCreated(const RunFolder& folder) : folder_(folder), made_(!io::exists(folder.path())) {
+  // A start that was interrupted leaves its lock file; everything beside that is then its own.
+  check<ConfigError>(made_ || folder.is_run() || io::exists(folder.path() / "lock") || io::list(folder.path()).empty(),
+                     "[run] {} is not empty and holds no run\n  hint: name another folder with --run DIR",
+                     folder.path().string());
+  io::make_folders(folder_.path());
+}
+
+UnlessCreated::~UnlessCreated() {
+  try {
+    if (folder_.is_run()) return;
+    for (const char* name :
+         {"checkpoints", "lock", "log.txt", "run.json", "events", "metrics.jsonl", "journal.jsonl"}) {
+      io::remove_all(folder_.path() / name);
+    }
+    for (const std::string& name : io::list(folder_.path())) {
+      if (name.starts_with("tokenizer.")) io::unlink(folder_.path() / name);
+    }
+    if (made_) io::remove_folder(folder_.path());
+  } catch (const std::exception&) {
+    // What made the start fail matters more than what could not be cleaned up.
+  }
+}
+
+void check_buildable(const config::Config& config) {
+  device_of(config);
+  for (const Stage& stage : stages_of(config)) {
+    const MetaMemoryScope memory;
+    const auto model = models::make_model(model_spec(config, kAnyVocabulary, stage.options), 0, Device::meta());
+    trained_parameters(*model, config.train.freeze);
+  }
+}
+
+Prepared prepare(const config::Config& config, const TrainingOptions& options, const RunFolder& folder) {
+  if (!folder.is_run()) return prepare_new(config, folder);
+  return prepare_existing(config, options, folder);
+}
+
+void record_run(const Prepared& prepared) {
+  const RunFolder& folder = prepared.folder;
+  if (!prepared.is_new) {
+    folder.write_info(prepared.info);
+    folder.write_config(config::resolved_yaml(prepared.config));
+    return;
+  }
+  for (const std::string& name : io::list(folder.path())) {
+    if (name.starts_with("tokenizer.")) io::unlink(folder.path() / name);  // of a start that did not get this far
+  }
+  prepared.corpora.tokenizer->save(folder.path().string());
+  folder.write_info(prepared.info);
+  folder.write_config(config::resolved_yaml(prepared.config));
+}
+
+}  // namespace longhaul::train

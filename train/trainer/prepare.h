@@ -1,0 +1,49 @@
+// defines: Prepared, prepare, check_buildable
+#pragma once
+#include <optional>
+
+#include "framework/checkpoint/checkpoint.h"
+#include "framework/checkpoint/run_lock.h"
+#include "train/trainer/corpora.h"
+#include "train/trainer/run_folder.h"
+#include "train/trainer/training.h"
+
+namespace longhaul::train {
+
+/// Makes the folder of a run, and takes away again what a run that was never created has left in it.
+class UnlessCreated {
+ public:
+  /// throws ConfigError when the folder holds something else than a run
+  explicit UnlessCreated(const RunFolder& folder);
+  ~UnlessCreated();
+  UnlessCreated(const UnlessCreated&) = delete;
+  UnlessCreated& operator=(const UnlessCreated&) = delete;
+
+ private:
+  RunFolder folder_;
+  bool made_;
+};
+
+/// A run that is about to go on.
+struct Prepared {
+  config::Config config;  // micro_batch resolved
+  RunFolder folder;
+  RunInfo info;
+  Corpora corpora;
+  io::Path init_from;                               // model folder of a new run, or empty
+  std::optional<checkpoint::FoundCheckpoint> from;  // to continue; nothing: step 0
+  bool is_new = false;
+  bool finished = false;  // nothing is left to do; info.summary says what was done
+};
+
+/// Builds the model without weights, so that what cannot work is said before anything is made. throws ConfigError
+void check_buildable(const config::Config& config);
+
+/// Decides between starting and continuing, compares configuration, data and tokenizer with those of the run and opens
+/// everything. Creates nothing. The caller holds the lock of the folder. throws as run_training does
+Prepared prepare(const config::Config& config, const TrainingOptions& options, const RunFolder& folder);
+
+/// Makes a new run durable: tokenizer, run.json, and last config.yaml. One that continues gets the last two anew.
+void record_run(const Prepared& prepared);
+
+}  // namespace longhaul::train

@@ -1,0 +1,90 @@
+#include "train/trainer/training.h"
+
+#include <omp.h>
+
+#include "framework/base/error.h"
+#include "framework/base/log.h"
+#include "train/trainer/from_config.h"
+#include "train/trainer/prepare.h"
+#include "train/trainer/signals.h"
+#include "train/trainer/trainer.h"
+
+namespace longhaul::train {
+namespace {
+
+RunSummary finished_before(const Prepared& prepared) {
+  RunSummary out = prepared.info.summary;
+  out.run = prepared.folder.path().string();
+  out.status = "finished";
+  log::info("[resume] the run in {} is finished: {} steps", out.run, out.steps);
+  return out;
+}
+
+RunSummary stopped_early(const io::Path& run, int signal) {
+  RunSummary out;
+  out.run = run.string();
+  out.status = "stopped";
+  out.exit_code = 128 + signal;
+  log::info("[signal] stopped before the first step; nothing was lost");
+  return out;
+}
+
+// Writes into run.json how a session ended.
+class StatusWriter final : public Observer {
+ public:
+  StatusWriter(const RunFolder& folder, RunInfo& info) : folder_(folder), info_(info) {}
+  void on_end(const RunSummary& summary) override {
+    info_.status = summary.status;
+    info_.summary = summary;
+    folder_.write_info(info_);
+  }
+
+ private:
+  const RunFolder& folder_;
+  RunInfo& info_;
+};
+
+RunSummary train_prepared(Prepared& prepared, const TrainingOptions& options, std::unique_ptr<Observer> observer) {
+  const RunFolder& folder = prepared.folder;
+  Trainer trainer(prepared, options);
+  trainer.take_state();
+  poll_stop();
+  io::make_folders(folder.checkpoints());
+  checkpoint::remove_leftovers(folder.checkpoints());
+  trainer.check_room();
+  folder.try_out();
+  prepared.info.parameters = trainer.parameter_count();
+  record_run(prepared);
+  if (!observer) observer = options.observe(folder.path());
+
+  Observers observers;
+  observers.add(std::move(observer));
+  observers.add(std::make_unique<StatusWriter>(folder, prepared.info));
+  return trainer.run(observers);
+}
+
+}  // namespace
+
+RunSummary run_training(const config::Config& config, const TrainingOptions& options) {
+  const SignalScope signals;
+  const RunFolder folder(options.run);
+  check<ConfigError>(!options.fresh || !folder.is_run(),
+                     "[run] {} holds a run already and --fresh refuses to continue it\n"
+                     "  hint: leave --fresh out to continue, or name another folder with --run DIR",
+                     folder.path().string());
+  omp_set_num_threads(thread_count(config));
+  check_buildable(config);
+  try {
+    const UnlessCreated cleanup(folder);
+    const checkpoint::RunLock lock(folder.path());
+    std::unique_ptr<Observer> observer;
+    if (folder.is_run()) observer = options.observe(folder.path());
+    Prepared prepared = prepare(config, options, folder);
+    if (prepared.finished) return finished_before(prepared);
+    return train_prepared(prepared, options, std::move(observer));
+  } catch (const StopRequested& stop) {
+    return stopped_early(folder.path(), stop.signal);
+  }
+}
+
+}  // namespace longhaul::train
