@@ -15,6 +15,9 @@ namespace {
 std::shared_ptr<const Tokenizer> load_json(const std::string& path) {
   const nlohmann::json json = parse_strict(read_tokenizer_file(path), path);
   if (is_native(json)) return load_native(json, path);
+  if (json.contains("model")) return bpe::load_json(json, path);
+  const std::string merges = (io::parent_of(path) / "merges.txt").string();
+  if (path.ends_with("vocab.json") && io::exists(merges)) return bpe::load_pair(path, merges);
   fail<DataError>("[tokenizer] {} is neither a tokenizer file of ours nor byte-level BPE", path);
 }
 
@@ -117,7 +120,9 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const TokenizerOptions& options)
 std::shared_ptr<const Tokenizer> load_tokenizer_folder(const std::string& folder) {
   const std::string json = folder + "/tokenizer.json";
   if (io::exists(json)) return load_json(json);
-  fail<DataError>("[tokenizer] {} holds no tokenizer: no tokenizer.json", folder);
+  const std::string pair[] = {folder + "/vocab.json", folder + "/merges.txt"};
+  if (io::exists(pair[0]) && io::exists(pair[1])) return bpe::load_pair(pair[0], pair[1]);
+  fail<DataError>("[tokenizer] {} holds no tokenizer: neither tokenizer.json nor vocab.json with merges.txt", folder);
 }
 
 std::shared_ptr<const Tokenizer> train_tokenizer(const TokenizerOptions& options, const TextSource& text) {
@@ -128,9 +133,12 @@ std::shared_ptr<const Tokenizer> train_tokenizer(const TokenizerOptions& options
       return train_char(options, text);
     case TokenizerKind::kWord:
       return train_word(options, text);
-    default:
-      fail<ConfigError>("[tokenizer] kind {} cannot be trained", name_of(options.kind));
+    case TokenizerKind::kBpe:
+      return bpe::train(options, text);
+    case TokenizerKind::kSentencePiece:
+      break;
   }
+  fail<ConfigError>("[tokenizer] kind {} cannot be trained", name_of(options.kind));
 }
 
 }  // namespace longhaul::data

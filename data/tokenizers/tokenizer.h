@@ -50,8 +50,8 @@ enum class Fidelity {
   kLossy,  // a normalised text: only figures per token are valid
 };
 
-/// Ids of a text and how many pieces of it had none of their own (they became the unknown id; a literal <unk> is not
-/// one).
+/// Ids of a text, and how many pieces of it decoding will not give back: those that became the unknown id (a literal
+/// <unk> among words is none of them), and special marks found in the text, which decode to nothing.
 struct EncodedText {
   std::vector<int32_t> ids;
   int64_t unknown = 0;
