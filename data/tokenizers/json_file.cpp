@@ -45,6 +45,11 @@ std::string read_tokenizer_file(const std::string& path) {
 }
 
 Json parse_strict(const std::string& text, const std::string& path) {
+  // A quick look first, so that a file of millions of entries is refused before memory is spent on it. Marks inside
+  // strings count too, hence twice the limit.
+  int64_t colons = 0;
+  for (size_t at = text.find("\":"); at != std::string::npos; at = text.find("\":", at + 2)) ++colons;
+  check<DataError>(colons <= 2 * kLargestVocabulary, "[tokenizer] {}: more than {} entries", path, kLargestVocabulary);
   std::vector<std::unordered_set<std::string>> keys;  // of the open objects
   int64_t count = 0;
   const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {

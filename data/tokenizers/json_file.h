@@ -8,7 +8,7 @@
 
 namespace longhaul::data {
 
-inline constexpr int64_t kLargestVocabulary = 4'000'000;                // ids; files that claim more are refused
+inline constexpr int64_t kLargestVocabulary = 1'000'000;                // ids; files that claim more are refused
 inline constexpr size_t kLongestPiece = 64 << 10;                       // bytes of one piece
 inline constexpr uint64_t kLargestTokenizerFile = uint64_t{512} << 20;  // bytes
 

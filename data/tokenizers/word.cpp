@@ -53,8 +53,8 @@ WordTokenizer::WordTokenizer(std::vector<std::string> words) : words_(std::move(
       check<DataError>(!is_space(step.code), "[tokenizer] word {} (\"{}\") holds white space", i, word);
       at += step.length;
     }
-    check<DataError>(ids_.emplace(word, static_cast<int32_t>(i)).second,
-                     "[tokenizer] \"{}\" stands twice in the vocabulary, at {} and {}", word, ids_.at(word), i);
+    const auto [first, fresh] = ids_.emplace(word, static_cast<int32_t>(i));
+    check<DataError>(fresh, "[tokenizer] \"{}\" stands twice in the vocabulary, at {} and {}", word, first->second, i);
   }
   const auto add = [this](const char* word) {
     if (const auto found = ids_.find(word); found != ids_.end()) return found->second;

@@ -168,8 +168,9 @@ TEST(EvaluationBatches, EveryTokenIsScoredOnceForAnyWindowAndStride) {
             if (b.targets.data<int32_t>()[i] < 0) continue;
             ++times[{b.documents.data<int32_t>()[i], b.positions.data<int32_t>()[i]}];
             const int64_t row = i / width;
-            if (b.samples[static_cast<size_t>(row)] > 0 && cross)
+            if (b.samples[static_cast<size_t>(row)] > 0 && cross) {
               EXPECT_GE(i % width + 1, std::min(context, context - stride + 1));
+            }
           }
           scored += b.scored;
         }

@@ -41,8 +41,9 @@ void BpeTokenizer::index_pieces(const std::string& source) {
     check<DataError>(piece.size() <= kLongestPiece,
                      "[tokenizer] {}: the piece of id {} has {} bytes, at most {} are read", source, id, piece.size(),
                      kLongestPiece);
-    check<DataError>(id_of_.emplace(piece, static_cast<int32_t>(id)).second,
-                     "[tokenizer] {}: piece \"{}\" has two ids, {} and {}", source, shown(piece), id_of_.at(piece), id);
+    const auto [first, fresh] = id_of_.emplace(piece, static_cast<int32_t>(id));
+    check<DataError>(fresh, "[tokenizer] {}: piece \"{}\" has two ids, {} and {}", source, shown(piece), first->second,
+                     id);
     const auto bytes = bytes_of_symbols(piece);
     check<DataError>(is_added[id] || bytes,
                      "[tokenizer] {}: piece \"{}\" (id {}) holds a character that stands for no byte: this is no "
