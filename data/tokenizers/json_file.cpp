@@ -5,6 +5,7 @@
 
 #include "data/corpus/byte_stream.h"
 #include "data/text/utf8.h"
+#include "data/tokenizers/makers.h"
 #include "data/tokenizers/vocabulary.h"
 #include "framework/base/error.h"
 #include "framework/base/io.h"
@@ -120,6 +121,9 @@ std::shared_ptr<const Tokenizer> load_native(const Json& json, const std::string
       } catch (const DataError& error) {
         fail<DataError>("[tokenizer] {}: {}", path, std::string_view(error.what()).substr(12));
       }
+    }
+    if (kind == name_of(TokenizerKind::kSentencePiece)) {
+      return load_sentencepiece((io::parent_of(path) / "tokenizer.model").string());
     }
     fail<DataError>("[tokenizer] {}: unknown kind \"{}\"", path, kind);
   } catch (const Json::exception& error) {

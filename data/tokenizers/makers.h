@@ -11,6 +11,9 @@ namespace longhaul::data {
 std::shared_ptr<const Tokenizer> train_char(const TokenizerOptions& options, const TextSource& text);
 std::shared_ptr<const Tokenizer> train_word(const TokenizerOptions& options, const TextSource& text);
 
+std::shared_ptr<const Tokenizer> load_sentencepiece(const std::string& path);
+std::shared_ptr<const Tokenizer> train_sentencepiece(const TokenizerOptions& options, const TextSource& text);
+
 /// Byte-level BPE (bpe/): see bpe/bpe.h.
 namespace bpe {
 std::shared_ptr<const Tokenizer> load_json(const nlohmann::json& json, const std::string& path);

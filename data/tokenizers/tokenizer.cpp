@@ -62,6 +62,7 @@ std::shared_ptr<const Tokenizer> load_path(const TokenizerOptions& options) {
       path);
   if (info.kind == io::Kind::kFolder) return load_tokenizer_folder(path);
   if (path.ends_with(".json")) return load_json(path);
+  if (options.kind == TokenizerKind::kSentencePiece) return load_sentencepiece(path);
   if (options.kind == TokenizerKind::kWord) return load_words(path);
   if (options.kind == TokenizerKind::kChar) return load_characters(options);
   fail<DataError>("[tokenizer] {}: no known layout of a {} tokenizer", path, name_of(options.kind));
@@ -120,9 +121,11 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const TokenizerOptions& options)
 std::shared_ptr<const Tokenizer> load_tokenizer_folder(const std::string& folder) {
   const std::string json = folder + "/tokenizer.json";
   if (io::exists(json)) return load_json(json);
+  const std::string model = folder + "/tokenizer.model";
+  if (io::exists(model)) return load_sentencepiece(model);
   const std::string pair[] = {folder + "/vocab.json", folder + "/merges.txt"};
   if (io::exists(pair[0]) && io::exists(pair[1])) return bpe::load_pair(pair[0], pair[1]);
-  fail<DataError>("[tokenizer] {} holds no tokenizer: neither tokenizer.json nor vocab.json with merges.txt", folder);
+  fail<DataError>("[tokenizer] {} holds no tokenizer: no tokenizer.json, tokenizer.model or vocab.json with merges.txt", folder);
 }
 
 std::shared_ptr<const Tokenizer> train_tokenizer(const TokenizerOptions& options, const TextSource& text) {
@@ -136,9 +139,9 @@ std::shared_ptr<const Tokenizer> train_tokenizer(const TokenizerOptions& options
     case TokenizerKind::kBpe:
       return bpe::train(options, text);
     case TokenizerKind::kSentencePiece:
-      break;
+      return train_sentencepiece(options, text);
   }
-  fail<ConfigError>("[tokenizer] kind {} cannot be trained", name_of(options.kind));
+  fail<InternalError>("kind of tokenizer {}", static_cast<int>(options.kind));
 }
 
 }  // namespace longhaul::data
