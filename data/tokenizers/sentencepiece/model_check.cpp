@@ -1,5 +1,6 @@
 #include "data/tokenizers/sentencepiece/model_check.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -80,7 +81,8 @@ uint32_t word_at(std::string_view bytes, size_t index) {
 }
 
 /// The character map: u32 length of a double array (units of 4 bytes, darts-clone), the array, NUL-terminated
-/// replacements. The array must be a tree in which no step leaves it.
+/// replacements. No step may leave the array, and no
+/// path may come back to itself.
 void check_character_map(std::string_view map, const std::string& path) {
   if (map.empty()) return;
   const auto bad = [&path](const char* what) {
@@ -97,24 +99,46 @@ void check_character_map(std::string_view map, const std::string& path) {
     const uint32_t unit = word_at(trie, at);
     return at ^ (static_cast<size_t>(unit >> 10) << ((unit & (1u << 9)) >> 6));
   };
-  std::vector<bool> seen(units, false);
-  std::vector<std::pair<size_t, int>> open{{0, 0}};  // node, matches above it
-  seen[0] = true;
-  while (!open.empty()) {
-    auto [node, matches] = open.back();
-    open.pop_back();
+  // Depth-first, because equal ends are shared: nodes may have several parents, but none may be its own descendant.
+  enum : uint8_t { kNew, kOpen, kDone };
+  std::vector<uint8_t> state(units, kNew);
+  std::vector<int> matches(units, 0);  // most of them on a path from the node down, itself included
+  struct Step {
+    size_t node, base, label;
+  };
+  std::vector<Step> path_down;
+  const auto enter = [&](size_t node) {
     const size_t base = base_of(node);
     if ((base | 0xFF) >= units) bad("a step leaves its index");
     if (word_at(trie, node) & (1u << 8)) {  // a match ends here; its unit holds the place of the replacement
       if ((word_at(trie, base) & 0x7FFFFFFFu) >= texts.size()) bad("a replacement outside the text");
-      if (++matches > kMostNestedMatches) bad("too many nested matches");
     }
-    for (size_t label = 1; label < 256; ++label) {
-      const size_t child = base ^ label;
-      if ((word_at(trie, child) & (0x80000000u | 0xFFu)) != label) continue;
-      if (seen[child]) bad("a cycle");
-      seen[child] = true;
-      open.emplace_back(child, matches);
+    state[node] = kOpen;
+    path_down.push_back({node, base, 1});
+  };
+  enter(0);
+  while (!path_down.empty()) {
+    Step& step = path_down.back();
+    const size_t node = step.node;
+    if (step.label == 256) {
+      matches[node] += (word_at(trie, node) >> 8) & 1u;
+      if (matches[node] > kMostNestedMatches) bad("too many nested matches");
+      state[node] = kDone;
+      path_down.pop_back();
+      if (!path_down.empty()) {
+        int& above = matches[path_down.back().node];
+        above = std::max(above, matches[node]);
+      }
+      continue;
+    }
+    const size_t label = step.label++;
+    const size_t child = step.base ^ label;
+    if ((word_at(trie, child) & (0x80000000u | 0xFFu)) != label) continue;
+    if (state[child] == kOpen) bad("a cycle");
+    if (state[child] == kNew) {
+      enter(child);
+    } else {
+      matches[node] = std::max(matches[node], matches[child]);
     }
   }
 }
