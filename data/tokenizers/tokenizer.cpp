@@ -125,7 +125,14 @@ std::shared_ptr<const Tokenizer> load_tokenizer_folder(const std::string& folder
   if (io::exists(model)) return load_sentencepiece(model);
   const std::string pair[] = {folder + "/vocab.json", folder + "/merges.txt"};
   if (io::exists(pair[0]) && io::exists(pair[1])) return bpe::load_pair(pair[0], pair[1]);
-  fail<DataError>("[tokenizer] {} holds no tokenizer: no tokenizer.json, tokenizer.model or vocab.json with merges.txt", folder);
+  fail<DataError>("[tokenizer] {} holds no tokenizer: no tokenizer.json, tokenizer.model or vocab.json with merges.txt",
+                  folder);
+}
+
+std::shared_ptr<const Tokenizer> load_any_tokenizer(const std::string& path) {
+  if (path.ends_with(".json")) return load_json(path);
+  if (path.ends_with(".model")) return load_sentencepiece(path);
+  return load_tokenizer_folder(path);
 }
 
 std::shared_ptr<const Tokenizer> train_tokenizer(const TokenizerOptions& options, const TextSource& text) {

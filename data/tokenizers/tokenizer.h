@@ -111,6 +111,10 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const TokenizerOptions& options)
 /// Loads what save() wrote, whatever its kind. throws DataError
 std::shared_ptr<const Tokenizer> load_tokenizer_folder(const std::string& folder);
 
+/// Loads a file or folder that says itself what it is: tokenizer.json, vocab.json (with merges.txt beside it), *.model,
+/// or a folder with one of these. throws DataError
+std::shared_ptr<const Tokenizer> load_any_tokenizer(const std::string& path);
+
 /// Calls its argument with consecutive pieces of one document after another; an empty piece ends a document.
 using TextSource = std::function<void(const std::function<void(std::string_view piece)>& take)>;
 
