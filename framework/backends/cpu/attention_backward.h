@@ -5,7 +5,7 @@
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
 /// Rows whose scores and gradients are computed together before they are turned into dS.
-inline constexpr int kGradientRows = 12;
+inline constexpr int kGradientRows = 64;
 
 /// All query tiles of one head, packed once: as rows (first operand of scores) and as rows of pairs (second operand of
 /// sums).

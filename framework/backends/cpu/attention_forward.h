@@ -7,7 +7,7 @@
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
 /// Rows that go through scores, softmax and output together, so that their scores stay in the first cache.
-inline constexpr int kPhaseRows = 24;
+inline constexpr int kPhaseRows = 64;
 
 /// A key tile, packed: keys transposed for scores, values by rows for the output.
 template <bool kPairs>
