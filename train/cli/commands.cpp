@@ -6,7 +6,9 @@
 #include "train/cli/parsers.h"
 #include "train/commands/checkpoint.h"
 #include "train/commands/config.h"
+#include "train/commands/data.h"
 #include "train/commands/exchange.h"
+#include "train/commands/tokenizer.h"
 #include "train/commands/train.h"
 
 namespace longhaul::cli {
@@ -29,8 +31,10 @@ void add(CLI::App& app, std::function<int(Console&)>& selected, const char* name
 void add_commands(CLI::App& app, std::function<int(Console&)>& selected) {
   add(app, selected, "checkpoint", parse_checkpoint, run_checkpoint);
   add(app, selected, "config", parse_config, run_config);
+  add(app, selected, "data", parse_data, run_data);
   add(app, selected, "export", parse_export, run_export);
   add(app, selected, "import", parse_import, run_import);
+  add(app, selected, "tokenizer", parse_tokenizer, run_tokenizer);
   add(app, selected, "train", parse_train, run_train);
 }
 
