@@ -20,6 +20,8 @@ namespace longhaul::kernels {
 /// and fills the entries it has; an entry it leaves alone is refused with a message that names the kernel and the device.
 struct Backend {
   const char* name = "";
+  /// Floating-point operations per second of the device when nothing waits for memory, for products of a type; null: unknown.
+  double (*peak)(DType) = nullptr;
   AttentionKernels attention;
   MatmulKernels matmul;
   ElementwiseKernels elementwise;

@@ -1,12 +1,14 @@
 #include "framework/kernels/backend.h"
 
 #include "framework/backends/cpu/fill.h"
+#include "framework/backends/cpu/peak.h"
 
 extern "C" const longhaul::kernels::Backend* longhaul_backend_cpu() {
   static const longhaul::kernels::Backend table = [] {
     using namespace longhaul::cpu;
     longhaul::kernels::Backend made;
     made.name = "cpu";
+    made.peak = peak;
     made.each([](auto& kernel) { kernel.set_backend("cpu"); });
     fill_attention(made.attention);
     fill_matmul(made.matmul);

@@ -50,6 +50,9 @@ struct Leaves {
   /// y[r][j] = sum_k x[r][k] w[k * stride + j]
   void (*dot_rows[2])(const float* x, int64_t rows, int64_t inner, const void* w, int64_t stride, int64_t columns,
                       float* y, int64_t y_stride);
+
+  /// Sets *operations to the floating-point operations done; see simd/peak.h.
+  float (*multiply_adds)(int64_t rounds, int64_t* operations);
 };
 
 /// The table of the instruction set in use.

@@ -6,6 +6,7 @@
 #include "framework/backends/cpu/simd/gemv.h"
 #include "framework/backends/cpu/simd/norm.h"
 #include "framework/backends/cpu/simd/optimizer.h"
+#include "framework/backends/cpu/simd/peak.h"
 #include "framework/backends/cpu/simd/reduce.h"
 #include "framework/backends/cpu/simd/rotary.h"
 #include "framework/backends/cpu/simd/softmax.h"
@@ -41,6 +42,7 @@ constexpr Leaves kTable = {
     .sgd = sgd,
     .dot_columns = {dot_columns<F>, dot_columns<B>},
     .dot_rows = {dot_rows<F>, dot_rows<B>},
+    .multiply_adds = multiply_adds,
 };
 
 }  // namespace longhaul::cpu::LONGHAUL_SIMD
