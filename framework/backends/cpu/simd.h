@@ -23,6 +23,7 @@
 #define LONGHAUL_SIMD portable
 #endif
 #define LONGHAUL_INLINE static inline __attribute__((always_inline))
+#define LONGHAUL_LEAF __attribute__((flatten))  // everything a leaf calls is inlined into it
 
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
@@ -150,22 +151,24 @@ LONGHAUL_INLINE Floats sqrt(Floats x) {
 #endif
 }
 
-/// Sum and largest of the lanes by halving: a fixed tree. `largest` keeps no promise about NaN.
-LONGHAUL_INLINE float sum(Floats v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+/// The lanes folded by halving, a fixed tree: f joins the upper half to the lower one.
+template <typename F4>
+LONGHAUL_INLINE float fold(Floats v, F4 f) {
+  typedef float Four __attribute__((vector_size(16)));
+  Four four[kLanes / 4];
+  std::memcpy(four, &v, sizeof v);
+  for (int half = kLanes / 8; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) four[i] = f(four[i], four[i + half]);
   }
-  return lanes[0];
+  const Four two = f(four[0], __builtin_shufflevector(four[0], four[0], 2, 3, 2, 3));
+  return f(two, __builtin_shufflevector(two, two, 1, 1, 1, 1))[0];
 }
+LONGHAUL_INLINE float sum(Floats v) {
+  return fold(v, [](auto a, auto b) { return a + b; });
+}
+/// No promise about NaN.
 LONGHAUL_INLINE float largest(Floats v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
-  }
-  return lanes[0];
+  return fold(v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 /// e^x within 1.5 ulp; results below the smallest normal number are 0; NaN stays NaN.

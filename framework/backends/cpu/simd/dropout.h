@@ -53,8 +53,8 @@ LONGHAUL_INLINE void random_words(uint64_t index, const uint32_t* key, const uin
 }
 
 template <typename T>
-void dropout(const void* x_, void* y_, int64_t n, uint64_t first, uint32_t threshold, float scale, const uint32_t* key,
-             const uint32_t* place) {
+LONGHAUL_LEAF void dropout(const void* x_, void* y_, int64_t n, uint64_t first, uint32_t threshold, float scale,
+                           const uint32_t* key, const uint32_t* place) {
   const T* x = in<T>(x_);
   T* y = out<T>(y_);
   constexpr int kGroup = 4 * kLanes;

@@ -42,7 +42,7 @@ LONGHAUL_INLINE Floats logarithm(Floats x) {
 }
 
 template <typename T>
-void unary(UnaryOp op, const void* x_, void* y_, int64_t n) {
+LONGHAUL_LEAF void unary(UnaryOp op, const void* x_, void* y_, int64_t n) {
   const T* x = in<T>(x_);
   T* y = out<T>(y_);
   switch (op) {
@@ -70,7 +70,7 @@ void unary(UnaryOp op, const void* x_, void* y_, int64_t n) {
 }
 
 template <typename T>
-void unary_backward(UnaryOp op, const void* x_, const void* dy_, void* dx_, int64_t n) {
+LONGHAUL_LEAF void unary_backward(UnaryOp op, const void* x_, const void* dy_, void* dx_, int64_t n) {
   const T *x = in<T>(x_), *dy = in<T>(dy_);
   T* dx = out<T>(dx_);
   switch (op) {
@@ -98,7 +98,7 @@ void unary_backward(UnaryOp op, const void* x_, const void* dy_, void* dx_, int6
 }
 
 template <typename T>
-void binary(BinaryOp op, const void* a_, const void* b_, void* c_, int64_t n) {
+LONGHAUL_LEAF void binary(BinaryOp op, const void* a_, const void* b_, void* c_, int64_t n) {
   const T *a = in<T>(a_), *b = in<T>(b_);
   T* c = out<T>(c_);
   switch (op) {
@@ -114,7 +114,7 @@ void binary(BinaryOp op, const void* a_, const void* b_, void* c_, int64_t n) {
 }
 
 template <typename X, typename Y>
-void axpby(const void* x_, void* y_, float alpha, float beta, int64_t n) {
+LONGHAUL_LEAF void axpby(const void* x_, void* y_, float alpha, float beta, int64_t n) {
   const X* x = in<X>(x_);
   Y* y = out<Y>(y_);
   if (beta == 0 && alpha == 1) return map(x, y, n, [](Floats v) { return v; });
@@ -124,7 +124,7 @@ void axpby(const void* x_, void* y_, float alpha, float beta, int64_t n) {
 }
 
 template <typename T>
-void swiglu(const void* x_, void* y_, int64_t rows, int64_t width) {
+LONGHAUL_LEAF void swiglu(const void* x_, void* y_, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
     const T* x = in<T>(x_) + r * 2 * width;
     map(x, x + width, out<T>(y_) + r * width, width, [](Floats gate, Floats value) { return silu(gate) * value; });
@@ -132,7 +132,7 @@ void swiglu(const void* x_, void* y_, int64_t rows, int64_t width) {
 }
 
 template <typename T>
-void swiglu_backward(const void* x_, const void* dy_, void* dx_, int64_t rows, int64_t width) {
+LONGHAUL_LEAF void swiglu_backward(const void* x_, const void* dy_, void* dx_, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
     const T *x = in<T>(x_) + r * 2 * width, *dy = in<T>(dy_) + r * width;
     T* dx = out<T>(dx_) + r * 2 * width;

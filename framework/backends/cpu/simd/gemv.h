@@ -4,33 +4,48 @@
 
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
-/// kRows dot products of x with one line of weights after another; four lines at a time keep several streams of memory
-/// busy.
-template <int kRows, int kLines, typename T>
+/// kRows dot products of x with kLines neighbouring lines of weights; kChains sums per line hide the latency of one.
+template <int kRows, int kLines, int kChains, typename T>
 LONGHAUL_INLINE void dot_lines(const float* x, int64_t inner, const T* w, int64_t stride, float* y, int64_t y_stride) {
-  Floats total[kRows][kLines] = {};
-  runs(inner, [&](int64_t k, int64_t m) {
+  Floats total[kRows][kLines][kChains] = {};
+  const auto add = [&](int64_t k, int64_t m, int chain) __attribute__((always_inline)) {
     for (int line = 0; line < kLines; ++line) {
       const Floats weight = take(w + line * stride + k, m);
-      for (int r = 0; r < kRows; ++r) total[r][line] = fma(take(x + r * inner + k, m), weight, total[r][line]);
+      for (int r = 0; r < kRows; ++r)
+        total[r][line][chain] = fma(take(x + r * inner + k, m), weight, total[r][line][chain]);
     }
-  });
+  };
+  int64_t k = 0;
+  for (; k + kChains * kLanes <= inner; k += kChains * kLanes) {
+    for (int chain = 0; chain < kChains; ++chain) add(k + chain * kLanes, kLanes, chain);
+  }
+  runs(inner - k, [&](int64_t i, int64_t m) { add(k + i, m, 0); });
   for (int r = 0; r < kRows; ++r) {
-    for (int line = 0; line < kLines; ++line) y[r * y_stride + line] = sum(total[r][line]);
+    for (int line = 0; line < kLines; ++line) {
+      Floats all = total[r][line][0];
+      for (int chain = 1; chain < kChains; ++chain) all += total[r][line][chain];
+      y[r * y_stride + line] = sum(all);
+    }
   }
 }
 
+/// Long lines are read four at a time, which keeps several streams of memory busy. Short ones are read in the order of
+/// memory: a stream that ends after a page or less is over before the machine fetches ahead.
 template <int kRows, typename T>
 LONGHAUL_INLINE void dot_columns_of(const float* x, int64_t inner, const T* w, int64_t stride, int64_t columns,
                                     float* y, int64_t y_stride) {
+  constexpr int64_t kLong = 2048;
+  constexpr int kChains = kRows <= 2 ? 4 : 2;
   int64_t j = 0;
-  for (; j + 4 <= columns; j += 4) dot_lines<kRows, 4>(x, inner, w + j * stride, stride, y + j, y_stride);
-  for (; j < columns; ++j) dot_lines<kRows, 1>(x, inner, w + j * stride, stride, y + j, y_stride);
+  if (inner >= kLong) {
+    for (; j + 4 <= columns; j += 4) dot_lines<kRows, 4, 1>(x, inner, w + j * stride, stride, y + j, y_stride);
+  }
+  for (; j < columns; ++j) dot_lines<kRows, 1, kChains>(x, inner, w + j * stride, stride, y + j, y_stride);
 }
 
 template <typename T>
-void dot_columns(const float* x, int64_t rows, int64_t inner, const void* w, int64_t stride, int64_t columns, float* y,
-                 int64_t y_stride) {
+LONGHAUL_LEAF void dot_columns(const float* x, int64_t rows, int64_t inner, const void* w, int64_t stride,
+                               int64_t columns, float* y, int64_t y_stride) {
   switch (rows) {
     case 1:
       return dot_columns_of<1>(x, inner, in<T>(w), stride, columns, y, y_stride);
@@ -43,13 +58,17 @@ void dot_columns(const float* x, int64_t rows, int64_t inner, const void* w, int
   }
 }
 
+inline constexpr int kAhead = 8;  // lines
+
 /// y [kRows, kRuns kLanes] = x w, w's lines read in order; the sums stay in registers.
 template <int kRows, int kRuns, typename T>
 LONGHAUL_INLINE void dot_panel(const float* x, int64_t inner, const T* w, int64_t stride, float* y, int64_t y_stride) {
   Floats total[kRows][kRuns] = {};
   for (int64_t k = 0; k < inner; ++k) {
     for (int run = 0; run < kRuns; ++run) {
-      const Floats weight = load(w + k * stride + run * kLanes);
+      const T* place = w + k * stride + run * kLanes;
+      __builtin_prefetch(place + kAhead * stride);
+      const Floats weight = load(place);
       for (int r = 0; r < kRows; ++r) total[r][run] = fma(broadcast(x[r * inner + k]), weight, total[r][run]);
     }
   }
@@ -62,7 +81,9 @@ template <int kRows, typename T>
 LONGHAUL_INLINE void dot_rows_of(const float* x, int64_t inner, const T* w, int64_t stride, int64_t columns, float* y,
                                  int64_t y_stride) {
   int64_t j = 0;
-  for (; j + 4 * kLanes <= columns; j += 4 * kLanes) dot_panel<kRows, 4>(x, inner, w + j, stride, y + j, y_stride);
+  constexpr int kRuns = (kLanes == 16 ? 16 : 8) / kRows;  // as many sums as there are registers for
+  for (; j + kRuns * kLanes <= columns; j += kRuns * kLanes)
+    dot_panel<kRows, kRuns>(x, inner, w + j, stride, y + j, y_stride);
   for (; j + kLanes <= columns; j += kLanes) dot_panel<kRows, 1>(x, inner, w + j, stride, y + j, y_stride);
   if (j == columns) return;
   Floats total[kRows] = {};
@@ -74,8 +95,8 @@ LONGHAUL_INLINE void dot_rows_of(const float* x, int64_t inner, const T* w, int6
 }
 
 template <typename T>
-void dot_rows(const float* x, int64_t rows, int64_t inner, const void* w, int64_t stride, int64_t columns, float* y,
-              int64_t y_stride) {
+LONGHAUL_LEAF void dot_rows(const float* x, int64_t rows, int64_t inner, const void* w, int64_t stride, int64_t columns,
+                            float* y, int64_t y_stride) {
   switch (rows) {
     case 1:
       return dot_rows_of<1>(x, inner, in<T>(w), stride, columns, y, y_stride);

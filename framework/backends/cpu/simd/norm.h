@@ -5,8 +5,8 @@
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
 template <typename X, typename D, typename Y>
-void norm(const void* x_, const void* delta_, const float* gamma, const float* beta, void* sum_, void* y_, float* mean,
-          float* rstd, int64_t rows, int64_t width, float eps, bool rms) {
+LONGHAUL_LEAF void norm(const void* x_, const void* delta_, const float* gamma, const float* beta, void* sum_, void* y_,
+                        float* mean, float* rstd, int64_t rows, int64_t width, float eps, bool rms) {
   const float per = 1.0f / static_cast<float>(width);
   for (int64_t r = 0; r < rows; ++r) {
     const X* x = in<X>(x_) + r * width;
@@ -37,9 +37,9 @@ void norm(const void* x_, const void* delta_, const float* gamma, const float* b
 }
 
 template <typename X, typename DY, typename D>
-void norm_backward(const void* dy_, const void* dsum_, const void* x_, const float* gamma, const float* mean,
-                   const float* rstd, void* dx_, void* ddelta_, float* dgamma, float* dbeta, int64_t rows,
-                   int64_t width, bool rms) {
+LONGHAUL_LEAF void norm_backward(const void* dy_, const void* dsum_, const void* x_, const float* gamma,
+                                 const float* mean, const float* rstd, void* dx_, void* ddelta_, float* dgamma,
+                                 float* dbeta, int64_t rows, int64_t width, bool rms) {
   const float per = 1.0f / static_cast<float>(width);
   for (int64_t r = 0; r < rows; ++r) {
     const DY* dy = in<DY>(dy_) + r * width;

@@ -5,7 +5,7 @@
 
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
-void adam(float* w, const float* g, float* m, float* v, int64_t n, const kernels::AdamOptions& o) {
+LONGHAUL_LEAF void adam(float* w, const float* g, float* m, float* v, int64_t n, const kernels::AdamOptions& o) {
   const Floats beta1 = broadcast(o.beta1), beta2 = broadcast(o.beta2), rest1 = broadcast(1 - o.beta1),
                rest2 = broadcast(1 - o.beta2);
   const float inverse1 = 1 / o.correction1, inverse2 = 1 / o.correction2;
@@ -22,7 +22,7 @@ void adam(float* w, const float* g, float* m, float* v, int64_t n, const kernels
   });
 }
 
-void sgd(float* w, const float* g, float* velocity, int64_t n, const kernels::SgdOptions& o) {
+LONGHAUL_LEAF void sgd(float* w, const float* g, float* velocity, int64_t n, const kernels::SgdOptions& o) {
   runs(n, [&](int64_t i, int64_t count) {
     const Floats weight = take(w + i, count);
     Floats step = fma(broadcast(o.weight_decay), weight, take(g + i, count) * o.gradient_scale);

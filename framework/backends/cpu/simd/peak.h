@@ -7,7 +7,7 @@ namespace longhaul::cpu::LONGHAUL_SIMD {
 inline constexpr int kChains = 12;  // enough to hide the latency of a multiply-add, few enough for 16 registers
 
 /// rounds x kChains vector multiply-adds on registers; the result only keeps the compiler from removing them.
-float multiply_adds(int64_t rounds, int64_t* operations) {
+LONGHAUL_LEAF float multiply_adds(int64_t rounds, int64_t* operations) {
   Floats chain[kChains];
   for (int i = 0; i < kChains; ++i) chain[i] = broadcast(static_cast<float>(i));
   const Floats factor = broadcast(0.999f), term = broadcast(1e-3f);

@@ -6,7 +6,7 @@ namespace longhaul::cpu::LONGHAUL_SIMD {
 
 /// total [columns] += rows of x, in order.
 template <typename T>
-void add_rows(const void* x_, int64_t rows, int64_t columns, float* total) {
+LONGHAUL_LEAF void add_rows(const void* x_, int64_t rows, int64_t columns, float* total) {
   for (int64_t r = 0; r < rows; ++r) {
     const T* x = in<T>(x_) + r * columns;
     runs(columns, [&](int64_t i, int64_t m) { put(total + i, take(total + i, m) + take(x + i, m), m); });
@@ -14,7 +14,7 @@ void add_rows(const void* x_, int64_t rows, int64_t columns, float* total) {
 }
 
 template <typename T>
-float row_sum(const void* x_, int64_t n) {
+LONGHAUL_LEAF float row_sum(const void* x_, int64_t n) {
   const T* x = in<T>(x_);
   Floats total[4] = {};
   int64_t i = 0;
@@ -30,7 +30,7 @@ typedef double Doubles __attribute__((vector_size(4 * kLanes)));
 
 /// In f64: squares of large gradients stay finite.
 template <typename T>
-double sum_all(const void* x_, int64_t n, bool squares) {
+LONGHAUL_LEAF double sum_all(const void* x_, int64_t n, bool squares) {
   const T* x = in<T>(x_);
   Doubles total[2] = {};
   runs(n, [&](int64_t i, int64_t m) {

@@ -6,7 +6,7 @@ namespace longhaul::cpu::LONGHAUL_SIMD {
 
 /// The angle is reduced in f64 to r in [-pi/4, pi/4] and a quarter turn; sine and cosine of r by the polynomials of
 /// Cephes sinf.
-void angles(int32_t position, const double* frequency, int64_t half, float* cosine, float* sine) {
+LONGHAUL_LEAF void angles(int32_t position, const double* frequency, int64_t half, float* cosine, float* sine) {
   for (int64_t i = 0; i < half; ++i) {
     const double angle = position * frequency[i];
     const double shifted = angle * 0.63661977236758134308 + 6755399441055744.0;  // 1.5 2^52 rounds to a whole number
@@ -26,7 +26,7 @@ void angles(int32_t position, const double* frequency, int64_t half, float* cosi
 
 /// x and y may be the same row.
 template <typename T>
-void rotate(const void* x_, void* y_, const float* cosine, const float* sine, int64_t half) {
+LONGHAUL_LEAF void rotate(const void* x_, void* y_, const float* cosine, const float* sine, int64_t half) {
   const T* x = in<T>(x_);
   T* y = out<T>(y_);
   runs(half, [&](int64_t i, int64_t m) {

@@ -30,7 +30,7 @@ LONGHAUL_INLINE float total_of(const T* x, int64_t n, float peak) {
 }
 
 template <typename T>
-void softmax(const void* x_, void* y_, int64_t rows, int64_t n, bool log) {
+LONGHAUL_LEAF void softmax(const void* x_, void* y_, int64_t rows, int64_t n, bool log) {
   for (int64_t r = 0; r < rows; ++r) {
     const T* x = in<T>(x_) + r * n;
     T* y = out<T>(y_) + r * n;
@@ -51,7 +51,7 @@ void softmax(const void* x_, void* y_, int64_t rows, int64_t n, bool log) {
 }
 
 template <typename T>
-void softmax_backward(const void* y_, const void* dy_, void* dx_, int64_t rows, int64_t n, bool log) {
+LONGHAUL_LEAF void softmax_backward(const void* y_, const void* dy_, void* dx_, int64_t rows, int64_t n, bool log) {
   for (int64_t r = 0; r < rows; ++r) {
     const T *y = in<T>(y_) + r * n, *dy = in<T>(dy_) + r * n;
     T* dx = out<T>(dx_) + r * n;
@@ -69,8 +69,8 @@ void softmax_backward(const void* y_, const void* dy_, void* dx_, int64_t rows, 
 }
 
 template <typename T, typename D>
-void cross_entropy(const void* x_, void* dx_, int64_t n, int64_t target, float epsilon, float scale, float* lse_out,
-                   float* mean) {
+LONGHAUL_LEAF void cross_entropy(const void* x_, void* dx_, int64_t n, int64_t target, float epsilon, float scale,
+                                 float* lse_out, float* mean) {
   const T* x = in<T>(x_);
   const float peak = peak_of(x, n);
   const float lse = peak + __builtin_logf(total_of(x, n, peak));
