@@ -13,6 +13,11 @@
 #include "framework/base/fields.h"
 #include "models/common/options.h"
 
+namespace longhaul {
+class Pattern;
+struct Extent;
+}  // namespace longhaul
+
 namespace longhaul::nn {
 class Initializer;
 }
@@ -54,6 +59,8 @@ struct FamilyInfo {
   std::function<void(FamilyOptions&, const ModelContext&)> resolve;
   /// Reports everything that cannot work together; called after resolve.
   std::function<void(const FamilyOptions&, const ModelContext&, const Complain&)> check;
+  /// Who sees whom in a layer of this family, as the kernels of a model with these options run it.
+  std::function<Pattern(const FamilyOptions&, Form, const Extent&)> pattern;
   /// What runs the stored reference cases of the systems this family stands for; empty: there are none.
   std::vector<std::shared_ptr<const ReferenceLoader>> references;
   /// Builds a decoder or encoder; the options of the specification are of this family, resolved and checked.

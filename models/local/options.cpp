@@ -20,6 +20,9 @@ FamilyInfo local_family() {
   info.check = [](const FamilyOptions& o, const ModelContext& context, const Complain& complain) {
     check_body(o.body, context, complain);
   };
+  info.pattern = [](const FamilyOptions& base, Form form, const Extent& extent) {
+    return local_pattern(dynamic_cast<const LocalOptions&>(base), form != Form::kEncoder, extent);
+  };
   info.build = build_local;
   return info;
 }

@@ -1,5 +1,6 @@
 #include "models/transformer/options.h"
 
+#include "framework/pattern/builders.h"
 #include "models/common/fields.h"
 #include "models/transformer/model.h"
 
@@ -12,6 +13,9 @@ FamilyInfo transformer_family() {
   info.resolve = [](FamilyOptions& o, const ModelContext& context) { resolve_body(o.body, context); };
   info.check = [](const FamilyOptions& o, const ModelContext& context, const Complain& complain) {
     check_body(o.body, context, complain);
+  };
+  info.pattern = [](const FamilyOptions&, Form form, const Extent& extent) {
+    return form == Form::kEncoder ? pattern::dense(extent) : pattern::causal(extent);
   };
   info.build = build_transformer;
   info.build_sequence = build_sequence_transformer;

@@ -11,6 +11,7 @@ std::optional<EvaluationResult> evaluate_split(const config::Config& config, con
   bool interrupted = false;
   EvaluationRequest request;
   request.context = stage.sequence_length;
+  request.batch = config.train.micro_batch;  // an evaluation then needs less memory than a step
   request.cross_documents = config.data.cross_documents;
   request.compute = compute_dtype(config);
   request.progress = [&interrupted](int64_t, int64_t) {

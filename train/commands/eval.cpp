@@ -1,0 +1,90 @@
+#include "train/commands/eval.h"
+
+#include <chrono>
+#include <optional>
+
+#include "framework/base/error.h"
+#include "train/commands/device.h"
+#include "train/commands/open_model.h"
+#include "train/evaluate/evaluate.h"
+#include "train/evaluate/reports.h"
+#include "train/observe/format.h"
+
+namespace longhaul::cli {
+namespace {
+
+train::EvaluationProtocol protocol_of(const EvalOptions& options) {
+  switch (options.protocol) {
+    case Protocol::kSliding:
+      return train::EvaluationProtocol::kSliding;
+    case Protocol::kStrided:
+      return train::EvaluationProtocol::kStrided;
+    case Protocol::kMemory:
+      return train::EvaluationProtocol::kMemory;
+    case Protocol::kAuto:
+      return options.stride > 0 ? train::EvaluationProtocol::kStrided : train::EvaluationProtocol::kBlock;
+    case Protocol::kBlock:
+      break;
+  }
+  return train::EvaluationProtocol::kBlock;
+}
+
+// Says how far the evaluation is, twice a second on a terminal, every ten seconds elsewhere.
+class Progress {
+ public:
+  explicit Progress(Console& console) : console_(console) {}
+  bool operator()(int64_t scored, int64_t of) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - shown_ < std::chrono::milliseconds(console_.live() ? 500 : 10'000)) return true;
+    shown_ = now;
+    console_.progress(fmt::format("[eval]  {} of {} tokens, {:.0f} %", scored, of,
+                                  100 * static_cast<double>(scored) / static_cast<double>(of)));
+    return true;
+  }
+
+ private:
+  Console& console_;
+  std::chrono::steady_clock::time_point shown_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+int run_eval(const EvalOptions& options, Console& console) {
+  const bool fixed_stride = options.protocol == Protocol::kBlock || options.protocol == Protocol::kSliding;
+  check<ConfigError>(!fixed_stride || options.stride == 0,
+                     "[eval] --stride {} does not go with this --protocol, which has a stride of its own\n"
+                     "  hint: use --protocol strided",
+                     options.stride);
+  const Device device = prepare_device(options.device);
+  const OpenedModel opened = open_model(options.model, device);
+  const auto source = data::open_split("data", options.data.entries(), opened.tokenizer,
+                                       {.corpus = opened.config.data.corpus, .cache_folder = opened.config.data.cache});
+
+  train::EvaluationRequest request;
+  request.protocol = protocol_of(options);
+  request.context = options.context > 0 ? options.context : opened.sequence_length;
+  request.stride = options.stride;
+  request.cross_documents = options.cross_documents;
+  request.batch = options.batch;
+  request.compute = opened.compute;
+  request.progress = Progress(console);
+  std::optional<train::PerTokenFile> per_token;
+  if (!options.per_token.empty()) {
+    per_token.emplace(options.per_token, *opened.tokenizer);
+    request.per_token = [&per_token](const train::TokenLoss& token) { per_token->add(token); };
+  }
+  const train::EvaluationResult result = train::evaluate(*opened.model, source, request);
+  console.end_progress();
+  if (per_token) per_token->finish();
+  if (!options.plot.empty()) {
+    io::replace_file(options.plot, train::loss_by_position_svg(result, "Loss of " + opened.config.run.name));
+  }
+  if (result.fidelity != data::Fidelity::kExact) {
+    console.warn(
+        "[eval] the tokenizer does not give this text back exactly: figures per byte and character would mean nothing");
+  }
+  console.result(options.json ? train::to_json(result) : train::to_text(result));
+  return 0;
+}
+
+}  // namespace longhaul::cli

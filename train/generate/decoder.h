@@ -1,0 +1,34 @@
+// defines: Decoder, log_probability
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "models/model.h"
+
+namespace longhaul::train {
+
+/// Rows of tokens of one length, and the model's view of their end.
+class Decoder {
+ public:
+  /// `most`: tokens a row may come to have.
+  Decoder(const models::LanguageModel& model, std::vector<std::vector<int32_t>> rows, int64_t most, DType compute);
+
+  /// Reads all rows; the logits [rows, V] after their last tokens.
+  Tensor read();
+  /// Appends one token to each row; `parents[r]` is the old row that new row r continues. The logits after them.
+  Tensor append(std::span<const int32_t> tokens, std::span<const int64_t> parents);
+
+ private:
+  const models::LanguageModel& model_;
+  std::vector<std::vector<int32_t>> rows_;
+  int64_t capacity_;  // tokens the model can see
+  nn::StepContext context_;
+  std::unique_ptr<models::DecodeState> state_;
+};
+
+/// log p(token) under logits, in f64.
+double log_probability(std::span<const float> logits, int32_t token);
+
+}  // namespace longhaul::train

@@ -1,0 +1,77 @@
+#include "train/generate/generate.h"
+
+#include <chrono>
+
+#include "framework/autograd/tape.h"
+#include "framework/base/error.h"
+#include "framework/tensor/random.h"
+#include "train/generate/beams.h"
+#include "train/generate/decoder.h"
+
+namespace longhaul::train {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Generation sample(Decoder& decoder, Tensor logits, const GenerateRequest& request,
+                  const std::function<void(int32_t)>& on_token) {
+  const RandomStream random{.seed = request.seed, .step = 0, .layer = 0, .purpose = RandomPurpose::kSampling};
+  static constexpr int64_t kOnlyRow[] = {0};
+  Generation result;
+  for (int64_t made = 0; made < request.max_new; ++made) {
+    const std::span<const float> row(logits.data<float>(), static_cast<size_t>(logits.size(1)));
+    const int32_t token = choose_token(row, request.sampling, random.uniform(static_cast<uint64_t>(made)));
+    result.log_probability += log_probability(row, token);
+    if (token == request.end) {
+      result.ended = true;
+      break;
+    }
+    result.tokens.push_back(token);
+    if (on_token) on_token(token);
+    if (made + 1 < request.max_new) logits = decoder.append({&token, 1}, kOnlyRow);
+  }
+  return result;
+}
+
+}  // namespace
+
+Generation generate(const models::LanguageModel& model, const GenerateRequest& request,
+                    const std::function<void(int32_t)>& on_token) {
+  check<ConfigError>(!request.prompt.empty(), "[generate] the prompt has no token");
+  for (const int32_t token : request.prompt) {
+    check<ConfigError>(token >= 0 && token < model.spec().vocabulary,
+                       "[generate] the prompt has id {}, but the model has {} ids", token, model.spec().vocabulary);
+  }
+  if (request.max_new <= 0) return {};
+  const NoTapeScope no_tape;
+  auto start = std::chrono::steady_clock::now();
+  Decoder decoder(model, {request.prompt}, static_cast<int64_t>(request.prompt.size()) + request.max_new,
+                  request.compute);
+  const Tensor logits = decoder.read();
+  const double prefill = seconds_since(start);
+  start = std::chrono::steady_clock::now();
+  Generation result =
+      request.beams > 1 ? search_beams(decoder, logits, request) : sample(decoder, logits, request, on_token);
+  result.prefill_seconds = prefill;
+  result.seconds = seconds_since(start);
+  if (request.beams > 1 && on_token) {
+    for (const int32_t token : result.tokens) on_token(token);
+  }
+  return result;
+}
+
+std::vector<int32_t> start_tokens(const data::Tokenizer& tokenizer) {
+  const data::SpecialIds special = tokenizer.special();
+  if (special.begin >= 0) return {special.begin};
+  if (special.end >= 0) return {special.end};
+  try {
+    std::vector<int32_t> ids = tokenizer.encode("\n");
+    if (!ids.empty()) return ids;
+  } catch (const DataError&) {  // a vocabulary without line ends
+  }
+  return {0};
+}
+
+}  // namespace longhaul::train
