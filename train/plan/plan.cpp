@@ -37,8 +37,26 @@ struct MetaBatch {
   }
 };
 
-Rehearsal rehearse(const config::Config& config, int64_t vocabulary, int64_t micro_batch) {
+int threads_of(const config::Config& config, const PlanInputs& inputs) {
+  return inputs.threads > 0 ? inputs.threads : config.run.threads > 0 ? config.run.threads : longhaul::thread_count();
+}
+
+// Kernels ask for scratch by thread: the plan needs as many as the run.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads) : before_(longhaul::thread_count()) { set_thread_count(threads); }
+  ~ThreadScope() { set_thread_count(before_); }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
+
+Rehearsal rehearse(const config::Config& config, const PlanInputs& inputs, int64_t micro_batch) {
   Rehearsal out;
+  const int64_t vocabulary = inputs.vocabulary;
+  const ThreadScope threads(threads_of(config, inputs));
   const MetaMemoryScope scope;
   const kernels::KernelUseRecorder recorder(
       [&out](std::string_view kernel, DType dtype) { out.kernels.emplace(kernel, dtype); });
@@ -80,16 +98,12 @@ std::vector<std::string> missing(const Rehearsal& rehearsal, Device device) {
   return names;
 }
 
-int threads_of(const config::Config& config, const PlanInputs& inputs) {
-  return inputs.threads > 0 ? inputs.threads : config.run.threads > 0 ? config.run.threads : longhaul::thread_count();
-}
-
 int64_t process_peak(const config::Config& config, const PlanInputs& inputs, const Rehearsal& rehearsal) {
   return rehearsal.memory.reserved + process_bytes(threads_of(config, inputs));
 }
 
 bool fits(const config::Config& config, const PlanInputs& inputs, int64_t micro_batch, int64_t budget) {
-  return process_peak(config, inputs, rehearse(config, inputs.vocabulary, micro_batch)) <= budget;
+  return process_peak(config, inputs, rehearse(config, inputs, micro_batch)) <= budget;
 }
 
 config::Config with_length(const config::Config& config, int64_t length) {
@@ -117,7 +131,7 @@ Plan make_plan(const config::Config& config, const PlanInputs& inputs) {
   plan.micro_batch = inputs.micro_batch > 0         ? inputs.micro_batch
                      : config.train.micro_batch > 0 ? config.train.micro_batch
                                                     : largest_micro_batch(config, inputs);
-  const Rehearsal rehearsal = rehearse(config, inputs.vocabulary, plan.micro_batch);
+  const Rehearsal rehearsal = rehearse(config, inputs, plan.micro_batch);
   plan.parameters = rehearsal.parameters;
   plan.trained_parameters = rehearsal.trained;
   plan.flops_per_token = rehearsal.flops_per_token;
@@ -168,7 +182,7 @@ int64_t longest_sequence(const config::Config& config, const PlanInputs& inputs)
 std::vector<Lever> find_levers(const config::Config& config, const PlanInputs& inputs, const Plan& plan) {
   std::vector<Lever> levers;
   const auto attempt = [&](const std::string& change, const config::Config& changed, int64_t micro_batch) {
-    const Rehearsal rehearsal = rehearse(changed, inputs.vocabulary, micro_batch);
+    const Rehearsal rehearsal = rehearse(changed, inputs, micro_batch);
     const int64_t saved = plan.peak_bytes - process_peak(changed, inputs, rehearsal);
     if (saved > plan.peak_bytes / 50) levers.push_back({change, saved});
   };

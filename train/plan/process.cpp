@@ -14,7 +14,7 @@ namespace longhaul::train {
 namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
-constexpr int64_t kProgramBytes = 40 * kMiB;  // program, shared libraries, heap of the tokenizer and the shards
+constexpr int64_t kProgramBytes = 20 * kMiB;  // program, shared libraries, heap of the tokenizer and the shards
 constexpr int64_t kThreadBytes = 4 * kMiB;    // stack and packing buffers of one thread
 
 // The limit of the process's control group in bytes; 0: none, or none that can be read.

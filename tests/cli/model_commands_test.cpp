@@ -1,0 +1,122 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "framework/base/io.h"
+#include "tests/train/temporary_folder.h"
+
+namespace longhaul {
+namespace {
+
+using testing::HasSubstr;
+
+struct Outcome {
+  int code = -1;
+  std::string out;
+};
+
+// Runs the program in a folder; standard error goes to err.txt there.
+Outcome run(const std::filesystem::path& folder, const std::string& arguments) {
+  const std::string command =
+      "cd '" + folder.string() + "' && LONGHAUL_CACHE=cache " + LONGHAUL_PROGRAM + " " + arguments + " 2>err.txt";
+  Outcome outcome;
+  std::FILE* pipe = popen(command.c_str(), "r");
+  char buffer[4096];
+  for (size_t count; (count = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) outcome.out.append(buffer, count);
+  outcome.code = WEXITSTATUS(pclose(pipe));
+  return outcome;
+}
+
+// One small trained run for all tests.
+class ModelCommands : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += "the cat sat on the mat and the dog sat on the log\n";
+    io::write_new_file(folder_->path() / "text.txt", text);
+    io::write_new_file(folder_->path() / "run.yaml",
+                       "run: {threads: 1}\n"
+                       "data: {train: [text.txt], valid: [text.txt], sequence_length: 32}\n"
+                       "model: {family: transformer, dim: 32, layers: 2, heads: 2}\n"
+                       "train: {steps: 300, batch_size: 4, optimizer: {learning_rate: 5e-3}, eval_every: 0}\n");
+    trained_ = run(folder_->path(), "train run.yaml --run trained --json");
+  }
+  static void TearDownTestSuite() {
+    delete folder_;
+    folder_ = nullptr;
+  }
+  void SetUp() override { ASSERT_EQ(trained_.code, 0) << io::read_file(folder_->path() / "err.txt"); }
+  static Outcome call(const std::string& arguments) { return run(folder_->path(), arguments); }
+  static std::string error() { return io::read_file(folder_->path() / "err.txt"); }
+
+  static TemporaryFolder* folder_;
+  static Outcome trained_;
+};
+TemporaryFolder* ModelCommands::folder_ = nullptr;
+Outcome ModelCommands::trained_;
+
+TEST_F(ModelCommands, EvalScoresEveryTokenWithAnyProtocol) {
+  const auto block = nlohmann::json::parse(call("eval trained --data text.txt --json").out);
+  const auto sliding = nlohmann::json::parse(call("eval trained --data text.txt --protocol sliding --json").out);
+  EXPECT_EQ(block["tokens"], 60 * 50 - 1);
+  EXPECT_EQ(sliding["tokens"], block["tokens"]);
+  EXPECT_LT(block["bits_per_byte"], 2.0);  // the text repeats: a model that learned nothing needs 8
+}
+
+TEST_F(ModelCommands, EvalWritesATokenALineAndAPlot) {
+  ASSERT_EQ(call("eval trained --data text.txt --per-token losses.tsv --plot losses.svg").code, 0) << error();
+  const std::string lines = io::read_file(folder_->path() / "losses.tsv");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 60 * 50);
+  EXPECT_THAT(io::read_file(folder_->path() / "losses.svg"), testing::StartsWith("<svg"));
+}
+
+TEST_F(ModelCommands, EvalRefusesWhatItCannotDo) {
+  EXPECT_EQ(call("eval trained --data text.txt --protocol memory").code, 2);
+  EXPECT_THAT(error(), HasSubstr("error: [eval] protocol memory carries state"));
+  EXPECT_EQ(call("eval trained --data missing.txt").code, 3);
+  EXPECT_EQ(call("eval nowhere --data text.txt").code, 4);
+  EXPECT_EQ(call("eval trained --data text.txt --context 64").code, 2);  // learned positions end at 32
+}
+
+TEST_F(ModelCommands, GenerateStreamsTheTextOfItsSeed) {
+  const std::string flags = "generate trained --prompt 'the cat' --max-new 24 --seed 5";
+  const Outcome streamed = call(flags);
+  EXPECT_EQ(streamed.code, 0) << error();
+  EXPECT_EQ(call(flags).out, streamed.out);
+  const auto json = nlohmann::json::parse(call(flags + " --json").out);
+  EXPECT_EQ(streamed.out, "the cat" + json["text"].get<std::string>() + "\n");
+  EXPECT_EQ(json["tokens"].size(), 24u);
+  // Greedy text of a model that knows its one line by heart, past the end of its position table.
+  const Outcome greedy = call("generate trained --prompt 'the cat' --max-new 60 --temperature 0");
+  EXPECT_THAT(greedy.out, HasSubstr(" sat on the "));
+}
+
+TEST_F(ModelCommands, PlanPatternParityAndBenchAnswerInJson) {
+  const auto plan = nlohmann::json::parse(call("plan run.yaml --set memory.budget=64MiB --json").out);
+  EXPECT_GT(plan["longest_sequence"], 32);
+  const auto pattern = nlohmann::json::parse(call("pattern run.yaml --length 100 --json").out);
+  EXPECT_EQ(pattern["pairs"], 100 * 101 / 2);
+  EXPECT_EQ(call("pattern local --length 100 --out local.svg").code, 0) << error();
+  EXPECT_EQ(call("parity .").code, 2);  // no case there
+  const auto step = nlohmann::json::parse(call("bench step run.yaml --steps 1 --json").out);
+  EXPECT_EQ(step["parameters"], plan["parameters"]);
+  EXPECT_NEAR(step["tensor_peak_bytes"].get<double>(), plan["tensor_peak_bytes"].get<double>(),
+              0.02 * step["tensor_peak_bytes"].get<double>());
+  EXPECT_NEAR(step["peak_rss_bytes"].get<double>(), plan["peak_bytes"].get<double>(), 64.0 * (1 << 20));
+  const auto decode = nlohmann::json::parse(call("bench generate trained --context 8 --new 8 --json").out);
+  EXPECT_GT(decode["tokens_per_second"], 0);
+}
+
+TEST_F(ModelCommands, CheckFindsThisBuildSound) {
+  const Outcome outcome = call("check --json");
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_EQ(nlohmann::json::parse(outcome.out)["passed"], true);
+}
+
+}  // namespace
+}  // namespace longhaul
