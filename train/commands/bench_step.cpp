@@ -104,6 +104,29 @@ int run_bench_step(const BenchOptions& options, Console& console) {
   return 0;
 }
 
+namespace {
+
+/// The specification with a position table for `tokens` tokens: a benchmark of a configuration builds what it is asked for.
+models::ModelSpec with_room(models::ModelSpec spec, int64_t tokens) {
+  if (spec.options->body.max_positions >= tokens) return spec;
+  const auto longer = models::find_family(spec.family)->copy(*spec.options);
+  longer->body.max_positions = tokens;
+  spec.options = longer;
+  return spec;
+}
+
+/// A trained table cannot grow, and a shorter context would be another measurement.
+void check_room(const models::ModelSpec& spec, int64_t tokens) {
+  const models::BodyOptions& body = spec.options->body;
+  const bool table = body.positions != models::Positions::kRotary && body.positions != models::Positions::kNone;
+  check<ConfigError>(!table || body.max_positions >= tokens,
+                     "[bench] {} tokens are asked for, the model's position table has {} rows\n"
+                     "  hint: a smaller --context or --new",
+                     tokens, body.max_positions);
+}
+
+}  // namespace
+
 int run_bench_generate(const BenchOptions& options, Console& console) {
   OpenedModel opened;
   if (io::info_followed(options.target).kind == io::Kind::kFolder) {
@@ -112,9 +135,11 @@ int run_bench_generate(const BenchOptions& options, Console& console) {
     opened.config = configuration(options);
     const auto tokenizer = train::make_tokenizer(opened.config, opened.config.run.init_from);
     opened.compute = train::compute_dtype(opened.config);
-    opened.model = models::make_model(train::model_spec(opened.config, tokenizer->vocabulary_size()),
+    const models::ModelSpec spec = train::model_spec(opened.config, tokenizer->vocabulary_size());
+    opened.model = models::make_model(with_room(spec, options.context + options.fresh),
                                       static_cast<uint64_t>(opened.config.run.seed), train::device_of(opened.config));
   }
+  check_room(opened.model->spec(), options.context + options.fresh);
   train::GenerateRequest request;
   const RandomStream random{.seed = 1, .step = 0, .layer = 0, .purpose = RandomPurpose::kTest};
   const auto vocabulary = static_cast<uint32_t>(opened.model->spec().vocabulary);
