@@ -35,21 +35,22 @@ void add(CLI::App& app, std::function<int(Console&)>& selected, const char* name
 
 }  // namespace
 
+// In the order of help.
 void add_commands(CLI::App& app, std::function<int(Console&)>& selected) {
-  add(app, selected, "bench", parse_bench, run_bench);
-  add(app, selected, "check", parse_check, run_check);
-  add(app, selected, "checkpoint", parse_checkpoint, run_checkpoint);
-  add(app, selected, "config", parse_config, run_config);
-  add(app, selected, "data", parse_data, run_data);
-  add(app, selected, "eval", parse_eval, run_eval);
-  add(app, selected, "export", parse_export, run_export);
-  add(app, selected, "generate", parse_generate, run_generate);
-  add(app, selected, "import", parse_import, run_import);
-  add(app, selected, "parity", parse_parity, run_parity);
-  add(app, selected, "pattern", parse_pattern, run_pattern);
-  add(app, selected, "plan", parse_plan, run_plan);
-  add(app, selected, "tokenizer", parse_tokenizer, run_tokenizer);
   add(app, selected, "train", parse_train, run_train);
+  add(app, selected, "eval", parse_eval, run_eval);
+  add(app, selected, "generate", parse_generate, run_generate);
+  add(app, selected, "tokenizer", parse_tokenizer, run_tokenizer);
+  add(app, selected, "data", parse_data, run_data);
+  add(app, selected, "config", parse_config, run_config);
+  add(app, selected, "plan", parse_plan, run_plan);
+  add(app, selected, "pattern", parse_pattern, run_pattern);
+  add(app, selected, "parity", parse_parity, run_parity);
+  add(app, selected, "check", parse_check, run_check);
+  add(app, selected, "bench", parse_bench, run_bench);
+  add(app, selected, "import", parse_import, run_import);
+  add(app, selected, "export", parse_export, run_export);
+  add(app, selected, "checkpoint", parse_checkpoint, run_checkpoint);
 }
 
 }  // namespace longhaul::cli
