@@ -76,7 +76,7 @@ void parse_pattern(CLI::App& app, PatternOptions& o) {
   whole_flag(app, "--length", o.length, 1, "tokens", "none")->required();
   text_flag(app, "--out", o.out, "FILE", "write an .svg or .txt file")->default_str("text on standard output");
   json_flag(app, o.json);
-  example(app, "longhaul pattern local --set model.window=64 --length 512 --out window.svg");
+  example(app, "longhaul pattern configs/quickstart.yaml --length 512 --out window.svg");
 }
 
 void parse_bench(CLI::App& app, BenchOptions& o) {
