@@ -1,0 +1,104 @@
+// Numbers that are not finite never reach the weights.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "tests/train/trainer/tiny_run.h"
+
+namespace longhaul::train {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN(), kInf = std::numeric_limits<float>::infinity();
+
+std::vector<std::string> bytes_of(const std::vector<optim::Parameter>& parameters) {
+  std::vector<std::string> out;
+  for (const optim::Parameter& p : parameters) {
+    const Tensor& value = p.variable.value();
+    out.emplace_back(static_cast<const char*>(value.raw()), static_cast<size_t>(value.bytes()));
+  }
+  return out;
+}
+
+TEST(Guard, ASkippedStepLeavesTheWeightsBitwiseUnchanged) {
+  for (const char* precision : {"f32", "bf16"}) {
+    for (const float bad : {kNaN, kInf, -kInf}) {
+      for (const char* clip : {"0", "1"}) {
+        TinyRun run("steps: 6");
+        run.overrides = {fmt::format("run.precision={}", precision), fmt::format("train.clip_norm={}", clip),
+                         "train.eval_every=0"};
+        std::vector<std::string> at_third, at_fourth, at_fifth;
+        run.probe = [&](int64_t step, const std::vector<optim::Parameter>& trained) {
+          if (step == 3) trained.back().variable.gradient().data<float>()[0] = bad, at_third = bytes_of(trained);
+          if (step == 4) at_fourth = bytes_of(trained);
+          if (step == 5) at_fifth = bytes_of(trained);
+        };
+        EXPECT_EQ(run.session("run").exit_code, 0);
+        EXPECT_EQ(at_third, at_fourth) << precision << " " << bad << " clip " << clip;
+        EXPECT_NE(at_fourth, at_fifth);
+        EXPECT_TRUE(run.record.steps.at(2).skipped);
+        EXPECT_FALSE(run.record.steps.at(3).skipped);
+        EXPECT_EQ(run.record.steps.back().skipped_steps, 1);
+        EXPECT_EQ(run.record.steps.at(3).tokens, 4 * run.record.steps.at(0).tokens);  // the data moved on
+      }
+    }
+  }
+}
+
+TEST(Guard, ADamagedWeightIsNeverTrainedOn) {
+  TinyRun run("steps: 6");
+  run.overrides = {"train.max_bad_steps=3", "train.eval_every=0"};
+  run.probe = [](int64_t step, const std::vector<optim::Parameter>& trained) {
+    if (step == 1) trained.at(0).variable.value().data<float>()[0] = kNaN;
+    if (step == 1) trained.at(0).variable.changed();
+  };
+  EXPECT_EQ(run.exit_code("run"), 5);
+}
+
+TEST(Guard, ManyBadStepsInARowEndTheRunWithItsLastGoodState) {
+  TinyRun run("steps: 30");
+  run.overrides = {"train.max_bad_steps=4", "train.eval_every=0", "train.checkpoint.every=0"};
+  std::string bad_name;
+  run.probe = [&](int64_t step, const std::vector<optim::Parameter>& trained) {
+    if (step >= 6) trained.at(2).variable.gradient().data<float>()[1] = kInf;
+    bad_name = trained.at(2).name;
+  };
+  EXPECT_EQ(run.exit_code("run"), 5);
+  EXPECT_NE(run.message.find(bad_name), std::string::npos) << run.message;
+  EXPECT_NE(run.message.find("the last of 4"), std::string::npos) << run.message;
+  EXPECT_EQ(run.record.end.status, "guard");
+  EXPECT_EQ(run.record.end.exit_code, 5);
+  EXPECT_EQ(run.record.steps.back().step, 9);
+
+  // The weights are those of step 5.
+  TinyRun good("steps: 30");
+  good.overrides = run.overrides;
+  good.session_stopped_after("run", 5);
+  const auto tensors = [](const TinyRun& of, int64_t step) {
+    const std::string file = content(of.checkpoint("run", step) / "model.safetensors");
+    uint64_t header = 0;
+    std::memcpy(&header, file.data(), 8);
+    return file.substr(8 + header);
+  };
+  EXPECT_TRUE(tensors(run, 9) == tensors(good, 5));
+
+  // The same command goes on, with all attempts again.
+  run.probe = nullptr;
+  EXPECT_EQ(run.exit_code("run"), 0);
+  EXPECT_EQ(run.record.start.step, 9);
+  EXPECT_EQ(run.record.steps.back().step, 30);
+}
+
+TEST(Guard, BadStepsThatAreNotInARowDoNotEndTheRun) {
+  TinyRun run("steps: 12");
+  run.overrides = {"train.max_bad_steps=2", "train.eval_every=0"};
+  run.probe = [](int64_t step, const std::vector<optim::Parameter>& trained) {
+    if (step % 2 == 0) trained.at(0).variable.gradient().data<float>()[0] = kNaN;
+  };
+  EXPECT_EQ(run.exit_code("run"), 0);
+  EXPECT_EQ(run.record.steps.back().skipped_steps, 6);
+}
+
+}  // namespace
+}  // namespace longhaul::train

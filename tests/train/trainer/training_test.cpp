@@ -1,0 +1,205 @@
+#include "train/trainer/training.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <thread>
+
+#include "framework/checkpoint/run_lock.h"
+#include "framework/tensor/memory.h"
+#include "tests/train/trainer/tiny_run.h"
+
+namespace longhaul::train {
+namespace {
+
+TEST(Training, TheLossFalls) {
+  TinyRun run("steps: 60");
+  const RunSummary summary = run.session("run");
+  EXPECT_LT(run.record.logs.back().loss, run.record.logs.front().loss - 0.5);
+  EXPECT_EQ(summary.status, "finished");
+  EXPECT_EQ(summary.train_loss, run.record.logs.back().loss);
+  EXPECT_EQ(summary.valid_loss, run.record.evaluations.back().loss);
+  EXPECT_NEAR(summary.valid_perplexity, std::exp(summary.valid_loss), 1e-9);
+  EXPECT_NEAR(summary.bits_per_byte, summary.valid_loss / std::log(2.0), 1e-9);
+  EXPECT_GT(summary.peak_memory_bytes, 0);
+}
+
+TEST(Training, MicroBatchesSplitTheWorkAndNotTheGradient) {
+  // The last sample is filled up, so micro-batches hold different numbers of tokens.
+  std::vector<std::vector<StepMetrics>> runs;
+  for (const int micro : {1, 2, 3, 4}) {
+    TinyRun run("steps: 21");
+    run.overrides = {fmt::format("train.micro_batch={}", micro), "train.eval_every=0"};
+    run.session("run");
+    runs.push_back(run.record.steps);
+  }
+  for (size_t i = 1; i < runs.size(); ++i) {
+    for (size_t step = 0; step < runs[0].size(); ++step) {
+      EXPECT_NEAR(runs[i][step].loss, runs[0][step].loss, 1e-4) << "step " << step + 1;
+      EXPECT_NEAR(runs[i][step].grad_norm, runs[0][step].grad_norm, 1e-3);
+    }
+  }
+}
+
+TEST(Training, NoStepAfterTheSecondAllocatesFromTheSystem) {
+  for (const char* precision : {"f32", "bf16"}) {
+    for (const char* optimizer : {"adamw", "adafactor", "sgd"}) {
+      TinyRun run("steps: 12");
+      run.overrides = {fmt::format("run.precision={}", precision), fmt::format("train.optimizer.kind={}", optimizer),
+                       "train.eval_every=0", "train.ema.decay=0.9"};
+      std::vector<int64_t> requests;
+      run.stepped = [&](const StepMetrics&) {
+        requests.push_back(device_memory(Device::cpu()).report().system_requests);
+      };
+      run.session("run");
+      ASSERT_EQ(requests.size(), 12u);
+      for (size_t step = 2; step < requests.size(); ++step)
+        EXPECT_EQ(requests[step], requests[1]) << "step " << step + 1;
+    }
+  }
+}
+
+TEST(Training, EndsByTokensAndByTime) {
+  TinyRun run("tokens: 200");
+  EXPECT_EQ(run.session("run").steps, 4);  // 64 tokens a step
+  TinyRun timed("time: 0.5s");
+  timed.overrides = {"train.eval_every=0", "train.checkpoint.every=0", "train.log_every=1000"};
+  const RunSummary summary = timed.session("run");
+  EXPECT_EQ(summary.status, "finished");
+  EXPECT_GE(summary.seconds, 0.5);
+  EXPECT_GT(summary.steps, 0);
+}
+
+TEST(Training, FrozenParametersKeepTheirBits) {
+  TinyRun run("steps: 4");
+  run.overrides = {"train.freeze=[\"*embedding*\"]"};
+  bool embedding = false;
+  size_t trained_count = 0;
+  run.probe = [&](int64_t, const std::vector<optim::Parameter>& trained) {
+    trained_count = trained.size();
+    for (const optim::Parameter& p : trained) embedding |= p.name.find("embedding") != std::string::npos;
+  };
+  run.session("run");
+  EXPECT_FALSE(embedding);
+  EXPECT_GT(trained_count, 4u);
+  EXPECT_EQ(run.exit_code("other", {"train.freeze=[\"nothing*\"]"}), 2);
+  EXPECT_FALSE(fs::exists(run.folder / "other"));
+}
+
+TEST(Training, StartsFromTheWeightsOfAnotherRun) {
+  TinyRun run("steps: 20");
+  run.session("first");
+  const double trained = run.record.evaluations.back().loss;
+  run.session("second", {"run.init_from=" + (run.folder / "first").string(), "train.steps=1",
+                         "train.optimizer.learning_rate=1e-12"});
+  EXPECT_NEAR(run.record.evaluations.back().loss, trained, 1e-5);
+  EXPECT_EQ(run.record.start.step, 0);
+  EXPECT_EQ(run.exit_code("third", {"run.init_from=" + (run.folder / "first").string(), "model.dim=32"}), 4);
+  EXPECT_FALSE(fs::exists(run.folder / "third"));
+  EXPECT_EQ(run.exit_code("third", {"run.init_from=" + (run.folder / "first").string(), "data.tokenizer={kind: char}"}),
+            3);
+}
+
+TEST(Training, EvaluationPinsTheBestCheckpoint) {
+  TinyRun run("steps: 40");
+  run.overrides = {"train.eval_every=5", "train.checkpoint.keep=1"};
+  run.session("run");
+  int64_t best = 0;
+  double loss = INFINITY;
+  for (const EvaluationMetrics& evaluation : run.record.evaluations) {
+    EXPECT_EQ(evaluation.best, evaluation.loss < loss);
+    if (evaluation.loss < loss) loss = evaluation.loss, best = evaluation.step;
+  }
+  EXPECT_TRUE(fs::exists(run.checkpoint("run", best)));
+  EXPECT_TRUE(fs::exists(run.checkpoint("run", 40)));
+}
+
+TEST(Signals, AreHeededAtEveryMoment) {
+  struct Moment {
+    const char* name;
+    std::function<void(TinyRun&)> arm;
+  };
+  const auto once = [](int64_t at) {
+    return [at](const StepMetrics& m) {
+      if (m.step == at) std::raise(SIGTERM);
+    };
+  };
+  const std::vector<Moment> moments = {{"start", [](TinyRun& run) { run.started = [] { std::raise(SIGTERM); }; }},
+                                       {"step", [&](TinyRun& run) { run.stepped = once(3); }},
+                                       {"backward",
+                                        [](TinyRun& run) {
+                                          run.probe = [](int64_t step, const auto&) {
+                                            if (step == 3) std::raise(SIGTERM);
+                                          };
+                                        }},
+                                       {"before an evaluation", [&](TinyRun& run) { run.stepped = once(14); }},
+                                       {"save", [](TinyRun& run) { run.flushed = [] { std::raise(SIGTERM); }; }},
+                                       {"twice", [](TinyRun& run) {
+                                          run.stepped = [](const StepMetrics& m) {
+                                            if (m.step == 3)
+                                              std::raise(SIGTERM), std::raise(SIGTERM), std::raise(SIGINT);
+                                          };
+                                        }}};
+  TinyRun run("steps: 24");
+  run.session("whole");
+  for (const Moment& moment : moments) {
+    moment.arm(run);
+    EXPECT_EQ(run.exit_code(moment.name), 128 + SIGTERM) << moment.name;
+    EXPECT_EQ(run.record.end.status, "stopped");
+    run.started = run.flushed = nullptr;
+    run.stepped = nullptr;
+    run.probe = nullptr;
+    EXPECT_EQ(run.exit_code(moment.name), 0) << moment.name;
+    run.expect_same("whole", moment.name, 24);
+  }
+}
+
+TEST(Signals, InterruptEndsWithItsOwnCode) {
+  TinyRun run("steps: 24");
+  run.stepped = [](const StepMetrics& m) {
+    if (m.step == 2) std::raise(SIGINT);
+  };
+  EXPECT_EQ(run.exit_code("run"), 130);
+  EXPECT_TRUE(fs::exists(run.checkpoint("run", 2)));
+}
+
+TEST(Signals, UserSignalSavesAndGoesOn) {
+  TinyRun run("steps: 8");
+  run.stepped = [](const StepMetrics& m) {
+    if (m.step == 3) std::raise(SIGUSR1);
+  };
+  EXPECT_EQ(run.exit_code("run"), 0);
+  EXPECT_EQ(run.record.saved, (std::vector<int64_t>{3, 8}));
+}
+
+TEST(RunFolders, OneProcessAtATime) {
+  TinyRun run("steps: 8");
+  run.stepped = [&](const StepMetrics& m) {
+    if (m.step != 3) return;
+    TinyRun other("steps: 8");
+    other.yaml = run.yaml;
+    TrainingOptions options;
+    options.run = run.folder / "run";
+    options.observe = [](const io::Path&) { return std::make_unique<Observer>(); };
+    EXPECT_THROW(checkpoint::RunLock{options.run}, FailureError);
+  };
+  EXPECT_EQ(run.exit_code("run"), 0);
+}
+
+TEST(RunFolders, WhatCannotStartLeavesNothingBehind) {
+  TinyRun run("steps: 8");
+  EXPECT_EQ(run.exit_code("run", {"run.device=cuda"}), 2);
+  EXPECT_FALSE(fs::exists(run.folder / "run"));
+  EXPECT_EQ(run.exit_code("run", {"data.train=[missing.txt]"}), 3);
+  EXPECT_FALSE(fs::exists(run.folder / "run"));
+  fs::create_directory(run.folder / "photos");
+  put(run.folder / "photos/a.txt", "mine");
+  EXPECT_EQ(run.exit_code("photos"), 2);
+  EXPECT_EQ(content(run.folder / "photos/a.txt"), "mine");
+  EXPECT_EQ(run.exit_code("run"), 0);
+}
+
+}  // namespace
+}  // namespace longhaul::train
