@@ -1,4 +1,5 @@
 #include <omp.h>
+#include <time.h>
 
 #include <algorithm>
 #include <vector>
@@ -6,6 +7,7 @@
 #include "framework/backends/cpu/attention_call.h"
 #include "framework/backends/cpu/fill.h"
 #include "framework/backends/cpu/isa.h"
+#include "framework/base/threads.h"
 
 namespace longhaul::cpu {
 
@@ -81,7 +83,7 @@ bool supported(const AttentionCall& call, const AttentionOptions& options) {
 struct Workspace {
   Workspace(const View& view, const kernels::AttentionWorkspace& sizes) : base(view.as<char>()), sizes(sizes) {
     threads = static_cast<int>(std::clamp<int64_t>(
-        (view.elements() - sizes.shared) / std::max<int64_t>(sizes.per_thread, 1), 0, omp_get_max_threads()));
+        (view.elements() - sizes.shared) / std::max<int64_t>(sizes.per_thread, 1), 0, thread_count()));
   }
   char* of(int thread) const { return base + sizes.shared + thread * sizes.per_thread; }
   char* base;
@@ -208,11 +210,29 @@ Status backward(const View& query, const View& key, const View& value, const Vie
   return Status::kOk;
 }
 
+double thread_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+Status peak(const View& operand, const View& rate) {
+  const AttentionCode& code = attention_code(operand.dtype);
+  double best = 0;
+  for (int run = 0; run < 8; ++run) {
+    const double start = thread_seconds(), flops = code.peak_loop(500'000);
+    best = std::max(best, flops / (thread_seconds() - start));
+  }
+  *rate.as<double>() = best;
+  return Status::kOk;
+}
+
 }  // namespace
 
 void fill_attention(kernels::AttentionKernels& kernels) {
   kernels.forward.set(forward, {DType::kF32, DType::kBF16});
   kernels.backward.set(backward, {DType::kF32, DType::kBF16});
+  kernels.peak.set(peak, {DType::kF32, DType::kBF16});
 }
 
 }  // namespace longhaul::cpu

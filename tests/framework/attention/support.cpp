@@ -1,9 +1,9 @@
 #include "tests/framework/attention/support.h"
 
-#include <omp.h>
-
 #include <cstring>
 #include <limits>
+
+#include "framework/base/threads.h"
 
 namespace longhaul::testing {
 namespace {
@@ -153,9 +153,8 @@ Results run_attention(const Problem& problem, Device device, DType dtype, int th
   options.key_info.segment = field(problem.key_segment, b);
   options.query_info.bucket = field(problem.query_bucket, b), options.key_info.bucket = field(problem.key_bucket, b);
   const auto shape = kernels::attention_shape(query, key, value, problem.pattern);
-  const int workers = threads > 0 ? threads : omp_get_max_threads();
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(workers);
+  set_thread_count(threads);
+  const int workers = thread_count();
   const auto workspace = [&](bool backward) {
     return Tensor::empty({kernels::attention_workspace_bytes(shape, backward, workers)}, DType::kU8, device);
   };
@@ -163,7 +162,7 @@ Results run_attention(const Problem& problem, Device device, DType dtype, int th
   kernels.forward(query, key, value, out, lse, workspace(false), options);
   kernels.backward(query, key, value, out, lse, view_or_absent(dout), view_or_absent(dlse), dquery, dkey, dvalue, extra,
                    workspace(true), options);
-  omp_set_num_threads(before);
+  set_thread_count(0);
   return {values_of(out),           values_of(lse),           values_of(dquery),      values_of(dkey),
           values_of(dvalue),        values_of(dside_key),     values_of(dside_value), values_of(drelative_query),
           values_of(drelative_key), values_of(drelative_bias)};

@@ -1,0 +1,37 @@
+// defines: AttentionBenchmark, attention_benchmark, pattern_by_name, bench_attention
+#pragma once
+#include <string>
+
+#include "framework/pattern/pattern.h"
+#include "framework/tensor/device.h"
+#include "framework/tensor/dtype.h"
+#include "train/cli/console.h"
+#include "train/cli/options.h"
+
+namespace longhaul::cli {
+
+/// "causal", "dense" or "window:KEYS" (causal, KEYS visible keys with the query's own) over `length` tokens.
+/// throws ConfigError with the names there are
+Pattern pattern_by_name(const std::string& name, int64_t length);
+
+struct AttentionBenchmark {
+  double forward_seconds = 0, backward_seconds = 0;  // medians
+  double gflops_forward = 0,
+         gflops_backward = 0;  // 1e9 FLOP a second over visited tiles: 2 products forward, 5 backward
+  double peak_gflops_f32 = 0,
+         peak_gflops_bf16 = 0;  // register loops of one core, measured between the runs; 0 where unknown
+  double forward_of_peak = 0, backward_of_peak = 0;  // share of the loop of this dtype times the threads
+  int64_t tiles = 0, pairs = 0;
+  int64_t peak_bytes = 0;  // of tensors, operands and gradients included
+  int threads = 1;
+};
+
+/// One call of block-sparse attention, forward and backward, on random operands of batch x heads x length x head_dim:
+/// one untimed run, then `repeats`.
+AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, int64_t heads, int64_t head_dim,
+                                       DType dtype, Device device, int64_t repeats);
+
+/// longhaul bench attention
+int bench_attention(const BenchOptions& options, Console& console);
+
+}  // namespace longhaul::cli
