@@ -75,13 +75,9 @@ struct AttentionKernels {
          const View& /*dvalue*/, const AttentionGradients&, const View& /*workspace*/, const AttentionOptions&>
       backward{"attention.backward"};
 
-  /// The most that one core can do with operands of this type: multiply-adds between registers, the best of some runs.
-  /// rate [1] f64, FLOP for each second of CPU time of the calling thread. What benchmarks compare with.
-  Kernel<const View& /*operand*/, const View& /*rate*/> peak{"attention.peak"};
-
   template <typename F>
   void each(F f) {
-    f(forward), f(backward), f(peak);
+    f(forward), f(backward);
   }
 };
 

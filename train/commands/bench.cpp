@@ -1,6 +1,7 @@
 #include "train/commands/bench.h"
 
 #include "framework/base/error.h"
+#include "train/commands/bench_attention.h"
 #include "train/commands/bench_step.h"
 
 namespace longhaul::cli {
@@ -12,9 +13,9 @@ int run_bench(const BenchOptions& options, Console& console) {
     case BenchOptions::Action::kGenerate:
       return run_bench_generate(options, console);
     case BenchOptions::Action::kAttention:
-      break;
+      return bench_attention(options, console);
   }
-  fail<ConfigError>("[bench] this build has no benchmark of attention alone\n  hint: longhaul bench step CONFIG");
+  throw InternalError("a benchmark without an action");
 }
 
 }  // namespace longhaul::cli

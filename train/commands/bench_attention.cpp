@@ -47,12 +47,10 @@ double median(std::vector<double> values) {
   return values.size() % 2 ? values[half] : 0.5 * (values[half - 1] + values[half]);
 }
 
-/// FLOP per second of the register loop for a dtype; 0 where the device has none.
-double peak_rate(const kernels::AttentionKernels& kernels, DType dtype, Device device) {
-  if (!kernels.peak.supports(dtype)) return 0;
-  const Tensor operand = Tensor::zeros({1}, dtype, device), rate = Tensor::zeros({1}, DType::kF64, device);
-  kernels.peak(operand, rate);
-  return rate.data<double>()[0];
+/// GFLOP per second of the device's register loop; 0 where it has none.
+double peak_rate(DType dtype, Device device) {
+  const auto measure = kernels::backend(device).peak;
+  return measure ? measure(dtype) * 1e-9 : 0;
 }
 
 }  // namespace
@@ -92,8 +90,8 @@ AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, in
   };
   std::vector<double> forward, backward;
   for (int64_t run = 0; run <= repeats; ++run) {  // run 0 warms up
-    result.peak_gflops_f32 = std::max(result.peak_gflops_f32, peak_rate(kernels, DType::kF32, device) * 1e-9);
-    result.peak_gflops_bf16 = std::max(result.peak_gflops_bf16, peak_rate(kernels, DType::kBF16, device) * 1e-9);
+    result.peak_gflops_f32 = std::max(result.peak_gflops_f32, peak_rate(DType::kF32, device));
+    result.peak_gflops_bf16 = std::max(result.peak_gflops_bf16, peak_rate(DType::kBF16, device));
     const double first = [&] {
       const Tensor scratch = workspace(false);
       return seconds_of([&] { kernels.forward(query, key, value, out, lse, scratch, options); });
@@ -113,7 +111,7 @@ AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, in
   result.backward_seconds = median(backward);
   result.gflops_forward = static_cast<double>(work.flops_forward) / result.forward_seconds * 1e-9;
   result.gflops_backward = static_cast<double>(work.flops_backward) / result.backward_seconds * 1e-9;
-  const double own_peak = (dtype == DType::kBF16 ? result.peak_gflops_bf16 : result.peak_gflops_f32) * result.threads;
+  const double own_peak = dtype == DType::kBF16 ? result.peak_gflops_bf16 : result.peak_gflops_f32;
   if (own_peak > 0) {
     result.forward_of_peak = result.gflops_forward / own_peak;
     result.backward_of_peak = result.gflops_backward / own_peak;
@@ -157,7 +155,7 @@ int bench_attention(const BenchOptions& options, Console& console) {
       fmt::format("{} attention, {} x {} heads x {} tokens x {}, {}, {} threads: {} tiles, {} visible pairs\n"
                   "forward   {:.4f} s  {:.1f} GF/s  {:.0f} % of the register loop\n"
                   "backward  {:.4f} s  {:.1f} GF/s  {:.0f} % of the register loop\n"
-                  "one core's register loop: {:.1f} GF/s f32, {:.1f} GF/s bf16; tensors at most {:.1f} MiB",
+                  "register loop of all threads: {:.1f} GF/s f32, {:.1f} GF/s bf16; tensors at most {:.1f} MiB",
                   options.pattern, options.batch, options.heads, options.length, options.head_dim, options.dtype,
                   r.threads, r.tiles, r.pairs, r.forward_seconds, r.gflops_forward, 100 * r.forward_of_peak,
                   r.backward_seconds, r.gflops_backward, 100 * r.backward_of_peak, r.peak_gflops_f32,

@@ -19,8 +19,8 @@ struct AttentionBenchmark {
   double gflops_forward = 0,
          gflops_backward = 0;  // 1e9 FLOP a second over visited tiles: 2 products forward, 5 backward
   double peak_gflops_f32 = 0,
-         peak_gflops_bf16 = 0;  // register loops of one core, measured between the runs; 0 where unknown
-  double forward_of_peak = 0, backward_of_peak = 0;  // share of the loop of this dtype times the threads
+         peak_gflops_bf16 = 0;  // register loops of all threads, measured between the runs; 0 where unknown
+  double forward_of_peak = 0, backward_of_peak = 0;  // share of the loop of this dtype
   int64_t tiles = 0, pairs = 0;
   int64_t peak_bytes = 0;  // of tensors, operands and gradients included
   int threads = 1;

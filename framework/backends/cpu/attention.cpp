@@ -1,6 +1,4 @@
 #include <omp.h>
-#include <time.h>
-
 #include <algorithm>
 #include <vector>
 
@@ -210,29 +208,11 @@ Status backward(const View& query, const View& key, const View& value, const Vie
   return Status::kOk;
 }
 
-double thread_seconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-Status peak(const View& operand, const View& rate) {
-  const AttentionCode& code = attention_code(operand.dtype);
-  double best = 0;
-  for (int run = 0; run < 8; ++run) {
-    const double start = thread_seconds(), flops = code.peak_loop(500'000);
-    best = std::max(best, flops / (thread_seconds() - start));
-  }
-  *rate.as<double>() = best;
-  return Status::kOk;
-}
-
 }  // namespace
 
 void fill_attention(kernels::AttentionKernels& kernels) {
   kernels.forward.set(forward, {DType::kF32, DType::kBF16});
   kernels.backward.set(backward, {DType::kF32, DType::kBF16});
-  kernels.peak.set(peak, {DType::kF32, DType::kBF16});
 }
 
 }  // namespace longhaul::cpu

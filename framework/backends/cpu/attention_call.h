@@ -72,7 +72,6 @@ struct AttentionCode {
   void (*merge_few)(const AttentionCall&, int64_t b, int64_t h);
   void (*backward)(const AttentionCall&, const AttentionTask&, char* scratch);
   void (*add_splits)(const AttentionCall&, int64_t b, int64_t h);
-  double (*peak_loop)(int64_t rounds);  // FLOP done by `rounds` of multiply-adds between registers
 };
 
 const AttentionCode& attention_portable();
