@@ -7,7 +7,25 @@ namespace {
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
+double visited_products(const View& query, const AttentionOptions& options) {
+  const Pattern& pattern = *options.pattern;
+  const int64_t heads = pattern.layouts() == 1 ? query.shape[1] : 1;
+  const double tiles = static_cast<double>(query.shape[0] * heads) * static_cast<double>(pattern.entries().size());
+  return 2.0 * tiles * kPatternTile * kPatternTile;
+}
+
 }  // namespace
+
+double work_of(const View& query, const View&, const View& value, const View&, const View&, const View&,
+               const AttentionOptions& options) {
+  return visited_products(query, options) * static_cast<double>(query.shape[3] + value.shape[3]);
+}
+
+double work_of(const View& query, const View&, const View& value, const View&, const View&, const View&, const View&,
+               const View&, const View&, const View&, const AttentionGradients&, const View&,
+               const AttentionOptions& options) {
+  return visited_products(query, options) * static_cast<double>(3 * query.shape[3] + 2 * value.shape[3]);
+}
 
 AttentionShape attention_shape(const View& query, const View& key, const View& value, const Pattern& pattern) {
   AttentionShape shape;

@@ -81,6 +81,13 @@ struct AttentionKernels {
   }
 };
 
+/// Two products of every visited tile forward, five backward.
+double work_of(const View& query, const View& key, const View& value, const View& out, const View& lse,
+               const View& workspace, const AttentionOptions& options);
+double work_of(const View& query, const View& key, const View& value, const View& out, const View& lse,
+               const View& dout, const View& dlse, const View& dquery, const View& dkey, const View& dvalue,
+               const AttentionGradients& gradients, const View& workspace, const AttentionOptions& options);
+
 /// Sizes that decide the workspace.
 struct AttentionShape {
   DType dtype = DType::kF32;

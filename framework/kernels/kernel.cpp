@@ -17,6 +17,8 @@ std::string DTypeSet::text() const {
 
 namespace detail {
 
+std::atomic<KernelTimer*> timer{nullptr};
+
 void refuse(std::string_view kernel, std::string_view backend, const DTypeSet& dtypes, DType received, Status status) {
   if (status == Status::kFailed) fail("[{}] the kernel of device {} failed on {}", kernel, backend, received);
   if (dtypes.has(received)) fail("[{}] the kernel of device {} does not take this combination of element types or options; its first operand is {}", kernel, backend, received);
@@ -28,6 +30,8 @@ void note_use(std::string_view kernel, DType dtype) {
 }
 
 }  // namespace detail
+
+void KernelTimer::install(KernelTimer* timer) { detail::timer = timer; }
 
 KernelUseRecorder::KernelUseRecorder(Callback callback) : callback_(std::move(callback)), previous_(current_recorder) { current_recorder = this; }
 KernelUseRecorder::~KernelUseRecorder() { current_recorder = previous_; }

@@ -1,5 +1,7 @@
-// defines: Status, Kernel, DTypeSet, KernelUse, record_kernel_use
+// defines: Status, Kernel, DTypeSet, KernelUseRecorder, KernelTimer, work_of
 #pragma once
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <initializer_list>
 #include <string>
@@ -28,7 +30,24 @@ class DTypeSet {
   unsigned bits_ = 0;
 };
 
+/// Floating-point operations of one call; families whose work is known overload it for their operands. 0: not counted.
+template <typename... Args>
+double work_of(const Args&...) {
+  return 0;
+}
+
+/// Learns of every kernel call of the process while it is installed; calls come from the thread that made them.
+class KernelTimer {
+ public:
+  using Clock = std::chrono::steady_clock;
+  virtual ~KernelTimer() = default;
+  virtual void record(std::string_view kernel, Clock::time_point begin, Clock::time_point end, double work) = 0;
+  /// Null takes it away again. The timer must outlive its installation.
+  static void install(KernelTimer* timer);
+};
+
 namespace detail {
+extern std::atomic<KernelTimer*> timer;
 [[noreturn]] void refuse(std::string_view kernel, std::string_view backend, const DTypeSet& dtypes, DType received, Status status);
 void note_use(std::string_view kernel, DType dtype);
 /// The element type a kernel is chosen by: that of its first operand that is present.
@@ -70,7 +89,10 @@ class Kernel {
     const DType dtype = detail::leading_dtype(args...);
     if (!supports(dtype)) detail::refuse(name_, backend_, dtypes_, dtype, Status::kUnsupported);
     if (records_) detail::note_use(name_, dtype);
+    KernelTimer* const timer = detail::timer.load(std::memory_order_relaxed);
+    const auto begin = timer ? KernelTimer::Clock::now() : KernelTimer::Clock::time_point();
     const Status status = function_(args...);
+    if (timer) [[unlikely]] timer->record(name_, begin, KernelTimer::Clock::now(), work_of(args...));
     if (status != Status::kOk) detail::refuse(name_, backend_, dtypes_, dtype, status);
   }
 

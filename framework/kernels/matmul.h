@@ -11,6 +11,11 @@ struct MatmulOptions {
   float alpha = 1.0f;
 };
 
+/// 2 M N K for each product.
+inline double work_of(const View& a, const View&, const View&, const View& c, const MatmulOptions& options) {
+  return 2.0 * static_cast<double>(c.elements()) * static_cast<double>(a.shape[options.transpose_a ? -2 : -1]);
+}
+
 /// Products of row-major matrices. Each output element is summed over the whole inner size in an order that depends on the
 /// shapes only, so results do not change with the number of threads.
 struct MatmulKernels {

@@ -166,11 +166,22 @@ int64_t longest_sequence(const config::Config& config, const PlanInputs& inputs)
   const int64_t budget = memory_budget(config);
   const auto length_fits = [&](int64_t length) { return fits(with_length(config, length), inputs, 1, budget); };
   if (!length_fits(1)) return 0;
+  // Up to here a plan takes milliseconds; further on bytes are taken to grow as between the last two.
+  constexpr int64_t kPlanned = 131072, kBeyondAnyText = int64_t{1} << 30;
   int64_t good = 1, bad = 2;
-  while (length_fits(bad)) {
+  while (bad <= kPlanned && length_fits(bad)) {
     good = bad;
-    if (bad >= int64_t{1} << 30) return good;  // beyond any text
     bad *= 2;
+  }
+  if (good == kPlanned) {
+    const auto peak = [&](int64_t length) {
+      const config::Config changed = with_length(config, length);
+      return process_peak(changed, inputs, rehearse(changed, inputs, 1));
+    };
+    const int64_t last = peak(kPlanned);
+    const double slope = std::max(1.0, static_cast<double>(last - peak(kPlanned / 2)) / (kPlanned / 2));
+    const double more = static_cast<double>(budget - last) / slope;
+    return more >= static_cast<double>(kBeyondAnyText - kPlanned) ? kBeyondAnyText : kPlanned + static_cast<int64_t>(more);
   }
   while (bad - good > std::max<int64_t>(1, good / 64)) {
     const int64_t middle = good + (bad - good) / 2;

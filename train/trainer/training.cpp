@@ -1,9 +1,8 @@
 #include "train/trainer/training.h"
 
-#include <omp.h>
-
 #include "framework/base/error.h"
 #include "framework/base/log.h"
+#include "framework/base/threads.h"
 #include "train/trainer/from_config.h"
 #include "train/trainer/prepare.h"
 #include "train/trainer/signals.h"
@@ -44,6 +43,15 @@ class StatusWriter final : public Observer {
   RunInfo& info_;
 };
 
+// The timer sees the steps and nothing before them.
+class TimerScope {
+ public:
+  explicit TimerScope(kernels::KernelTimer* timer) { kernels::KernelTimer::install(timer); }
+  ~TimerScope() { kernels::KernelTimer::install(nullptr); }
+  TimerScope(const TimerScope&) = delete;
+  TimerScope& operator=(const TimerScope&) = delete;
+};
+
 RunSummary train_prepared(Prepared& prepared, const TrainingOptions& options, std::unique_ptr<Observer> observer) {
   const RunFolder& folder = prepared.folder;
   Trainer trainer(prepared, options);
@@ -60,6 +68,7 @@ RunSummary train_prepared(Prepared& prepared, const TrainingOptions& options, st
   Observers observers;
   observers.add(std::move(observer));
   observers.add(std::make_unique<StatusWriter>(folder, prepared.info));
+  const TimerScope timed(options.timer);
   return trainer.run(observers);
 }
 
@@ -72,7 +81,7 @@ RunSummary run_training(const config::Config& config, const TrainingOptions& opt
                      "[run] {} holds a run already and --fresh refuses to continue it\n"
                      "  hint: leave --fresh out to continue, or name another folder with --run DIR",
                      folder.path().string());
-  omp_set_num_threads(thread_count(config));
+  set_thread_count(thread_count(config));
   check_buildable(config);
   try {
     const UnlessCreated cleanup(folder);

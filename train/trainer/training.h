@@ -5,6 +5,7 @@
 #include <string>
 
 #include "framework/base/io.h"
+#include "framework/kernels/kernel.h"
 #include "train/config/config.h"
 #include "train/observe/observer.h"
 #include "train/trainer/step.h"
@@ -16,6 +17,7 @@ struct TrainingOptions {
   bool fresh = false;   // refuse to continue an existing run
   bool strict = false;  // continue from the newest checkpoint or not at all
   int64_t profile = 0;  // stop after so many steps of this process; 0 = no such stop
+  kernels::KernelTimer* timer = nullptr;  // sees every kernel of the steps; null: none
   /// Makes what watches the run, once its folder belongs to this process; may set up the log.
   std::function<std::unique_ptr<Observer>(const io::Path& run)> observe;
   /// See TrainingStep::Probe.
