@@ -9,6 +9,7 @@
 #include "framework/checkpoint/folders.h"
 #include "tests/framework/checkpoint/crash_model.h"
 #include "tests/support/folder_test.h"
+#include "tests/support/tier.h"
 #include "tests/support/tiny_run.h"
 
 namespace longhaul::checkpoint {
@@ -63,17 +64,17 @@ TEST_F(CrashTest, AProcessKilledAtAnyOperationLeavesTheOldOrTheNewCheckpoint) {
 }
 
 /// A process that saves without pause is killed at random moments; the share of kills inside a save is measured.
-TEST_F(CrashTest, AHundredRandomKillsNeverLoseTheRun) {
+TEST_F(CrashTest, RandomKillsNeverLoseTheRun) {
   void* shared = mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(shared, MAP_FAILED);
   auto* saving = new (shared) std::atomic<int>(0);
   constexpr uint64_t kSeed = 20240611;
   std::mt19937_64 random(kSeed);
   const io::Path folder = at("checkpoints");
-  constexpr int kKills = 100;
+  const int kills = longhaul::testing::nightly() ? 2000 : 100;
   int inside = 0;
   TinyRun::save(folder, 1);
-  for (int kill_number = 0; kill_number < kKills; ++kill_number) {
+  for (int kill_number = 0; kill_number < kills; ++kill_number) {
     const int64_t before = TinyRun::recovered_step(folder);
     ASSERT_GE(before, 1) << "seed " << kSeed << ", kill " << kill_number;
     *saving = 0;
@@ -97,7 +98,7 @@ TEST_F(CrashTest, AHundredRandomKillsNeverLoseTheRun) {
     remove_leftovers(folder);
   }
   munmap(shared, sizeof(std::atomic<int>));
-  EXPECT_GE(inside, kKills * 8 / 10) << "too few kills fell inside a save for this test to mean anything";
+  EXPECT_GE(inside, kills * 8 / 10) << "too few kills fell inside a save for this test to mean anything";
   RecordProperty("kills_inside_a_save", inside);
 }
 
