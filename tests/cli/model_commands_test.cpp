@@ -60,6 +60,31 @@ class ModelCommands : public testing::Test {
 TemporaryFolder* ModelCommands::folder_ = nullptr;
 Outcome ModelCommands::trained_;
 
+TEST_F(ModelCommands, ADryRunPlansAndReadsOneBatchAndCreatesNothing) {
+  const Outcome dry = call("train run.yaml --run dry --dry-run --json");
+  ASSERT_EQ(dry.code, 0) << error();
+  const auto report = nlohmann::json::parse(dry.out);
+  EXPECT_EQ(report["batch"]["targets"], 4 * 32);
+  EXPECT_GT(report["peak_bytes"], 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_->path() / "dry"));
+  EXPECT_EQ(call("train run.yaml --run dry --dry-run --set data.train=[absent.txt]").code, 3);
+}
+
+TEST_F(ModelCommands, AProfileShowsTheKernelsAndWritesATrace) {
+  const Outcome profiled = call("train run.yaml --run profiled --profile 3 --json");
+  ASSERT_EQ(profiled.code, 0) << error();
+  EXPECT_EQ(nlohmann::json::parse(profiled.out)["steps"], 3);
+  EXPECT_THAT(error(), HasSubstr("attention.backward"));
+  const auto trace = nlohmann::json::parse(io::read_file(folder_->path() / "profiled" / "profile.json"));
+  int products = 0;
+  for (const auto& event : trace["traceEvents"]) {
+    EXPECT_EQ(event["ph"], "X");
+    EXPECT_GE(event["dur"], 0);
+    products += event["name"] == "matmul.gemm" ? 1 : 0;
+  }
+  EXPECT_GT(products, 3 * 2 * 12);  // each layer of each step has at least four products and their gradients
+}
+
 TEST_F(ModelCommands, EvalScoresEveryTokenWithAnyProtocol) {
   const auto block = nlohmann::json::parse(call("eval trained --data text.txt --json").out);
   const auto sliding = nlohmann::json::parse(call("eval trained --data text.txt --protocol sliding --json").out);
