@@ -93,7 +93,6 @@ DeviceMemory::DeviceMemory(bool backed) : backed_(backed) {
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base != MAP_FAILED) {
       base_ = static_cast<char*>(base);
-      LONGHAUL_POISON(base_, 0);
       return;
     }
   }

@@ -86,7 +86,7 @@ std::unique_ptr<Product> make_product(const ProductShape& s) {
       product->primitive = dnnl::matmul(plan);
     }
   } catch (const dnnl::error&) {
-    product.reset();  // this type or layout is not implemented for this machine
+    product.reset();  // the library has no product of this type or layout on this machine
   }
   omp_set_num_threads(threads);
   return product;
