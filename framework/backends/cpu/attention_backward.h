@@ -4,9 +4,6 @@
 
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
-/// Rows whose scores and gradients are computed together before they are turned into dS.
-inline constexpr int kGradientRows = 64;
-
 /// All query tiles of one head, packed once: as rows (first operand of scores) and as rows of pairs (second operand of
 /// sums).
 template <bool kPairs>
@@ -171,24 +168,34 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
     if (kind == TileKind::kEmpty) return;
     whole = kind == TileKind::kWhole && !adjusted;
   }
-  int first_row = 0, last_row = kTile, first_key = 0, last_key = kTile;  // what any pair touches, to even numbers
-  if (!whole) {
-    uint64_t seen = 0, seeing = 0;
-    for (int r = 0; r < kTile; ++r) seen |= masks[r], seeing |= static_cast<uint64_t>(masks[r] != 0) << r;
-    first_row = __builtin_ctzll(seeing) / 2 * 2, last_row = (65 - __builtin_clzll(seeing)) / 2 * 2;
-    first_key = __builtin_ctzll(seen) / 2 * 2, last_key = (65 - __builtin_clzll(seen)) / 2 * 2;
-  }
   const float c = call.scale * kLog2E;
   const int64_t dw = panels.dw, dvw = panels.dvw, dp = panels.dp, dvp = panels.dvp;
   const uint32_t *q = panels.query + tile * kTile * dw, *go = panels.dout + tile * kTile * dvw;
+  const uint32_t* q_sum = kPairs ? panels.query_pairs + tile * kTile * dw : q;
+  const uint32_t* go_sum = kPairs ? panels.dout_pairs + tile * kTile * dvw : go;
   const float *lse = panels.lse + tile * kTile, *delta = panels.delta + tile * kTile;
-  for (int r0 = first_row; r0 < last_row; r0 += kGradientRows) {
-    const int count = last_row - r0 < kGradientRows ? last_row - r0 : kGradientRows;
-    multiply_tile<kPairs, false>(q + r0 * dw, dw, 1, key.keys, kTile, work.p + r0 * kTile, kTile, count, kTile, dw);
-    multiply_tile<kPairs, false>(go + r0 * dvw, dvw, 1, key.values, kTile, work.ds + r0 * kTile, kTile, count, kTile,
-                                 dvw);
+  const uint32_t* p = kPairs ? work.p_pairs : reinterpret_cast<const uint32_t*>(work.p);
+  const uint32_t* ds = kPairs ? work.ds_pairs : reinterpret_cast<const uint32_t*>(work.ds);
+  const uint32_t* ds_rows = kPairs ? work.ds_rows : reinterpret_cast<const uint32_t*>(work.ds);
+  float* dq = panels.sums + tile * kTile * dp;
+  constexpr int kFold = kPairs ? 2 : 1;
+  constexpr int64_t kStep = kTile / kFold;  // words in a row of ds_rows
+  const bool finite = whole || (key.finite && panels.finite[tile]);
+  for (int r0 = 0; r0 < kTile; r0 += phase_rows(whole)) {
+    const int count = phase_rows(whole);
+    KeyRange keys;
+    if (!whole) {
+      const uint64_t seen = seen_by(masks + r0, count);
+      if (seen == 0) continue;
+      keys = KeyRange(seen);
+    }
+    const int64_t columns = keys.last_column - keys.first_column;
+    multiply_tile<kPairs, false>(q + r0 * dw, dw, 1, key.keys + keys.first_column, kTile,
+                                 work.p + r0 * kTile + keys.first_column, kTile, count, columns, dw);
+    multiply_tile<kPairs, false>(go + r0 * dvw, dvw, 1, key.values + keys.first_column, kTile,
+                                 work.ds + r0 * kTile + keys.first_column, kTile, count, columns, dvw);
     for (int r = r0; r < r0 + count; ++r) {
-      float *scores = work.p + r * kTile, *ds = work.ds + r * kTile;
+      float *scores = work.p + r * kTile, *gradients = work.ds + r * kTile;
       uint64_t kept = 0, fixed = 0;
       if (call.drop_below && r < rows.count && rows.at(r) >= 0) {
         kept = dropout_bits(call, call.dropout_head(b, h) + static_cast<uint64_t>(rows.at(r)) * call.dropout_width(),
@@ -199,9 +206,9 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
         if (rule.self == SelfScore::kLastResort) fixed = own_bits(query, key.facts, r);
       }
       if (whole) {
-        gradient_row<false>(scores, ds, 0, kept, call.drop_below != 0, 0, c, lse[r], delta[r], call.keep_scale);
+        gradient_row<false>(scores, gradients, 0, kept, call.drop_below != 0, 0, c, lse[r], delta[r], call.keep_scale);
       } else {
-        gradient_row<true>(scores, ds, masks[r], kept, call.drop_below != 0, fixed, c, lse[r], delta[r],
+        gradient_row<true>(scores, gradients, masks[r], kept, call.drop_below != 0, fixed, c, lse[r], delta[r],
                            call.keep_scale);
       }
     }
@@ -211,30 +218,21 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
         pack_row_pair(work.ds + r * kTile, work.ds_rows + r * (kTile / 2), work.ds_pairs + r / 2 * kTile);
       }
     }
+    if (!finite) continue;
+    const int64_t skip = r0 / kFold, depth = count / kFold, key_skip = keys.first / kFold;
+    multiply_tile<kPairs, true>(p + skip * kTile + keys.first, 1, kTile, go_sum + skip * dvp, dvp,
+                                key.dvalue + keys.first * dvp, dvp, keys.last - keys.first, dvp, depth);
+    multiply_tile<kPairs, true>(ds + skip * kTile + keys.first, 1, kTile, q_sum + skip * dp, dp,
+                                key.dkey + keys.first * dp, dp, keys.last - keys.first, dp, depth);
+    multiply_tile<kPairs, true>(ds_rows + r0 * kStep + key_skip, kStep, 1, key.key_rows + key_skip * dp, dp,
+                                dq + r0 * dp, dp, count, dp, keys.last / kFold - key_skip);
   }
-  const uint32_t* p = kPairs ? work.p_pairs : reinterpret_cast<const uint32_t*>(work.p);
-  const uint32_t* ds = kPairs ? work.ds_pairs : reinterpret_cast<const uint32_t*>(work.ds);
-  const uint32_t* ds_rows = kPairs ? work.ds_rows : reinterpret_cast<const uint32_t*>(work.ds);
-  const uint32_t* q_sum = kPairs ? panels.query_pairs + tile * kTile * dw : q;
-  const uint32_t* go_sum = kPairs ? panels.dout_pairs + tile * kTile * dvw : go;
-  float* dq = panels.sums + tile * kTile * dp;
-  constexpr int64_t kStep = kPairs ? kTile / 2 : kTile;  // words in a row of ds_rows
-  constexpr int kFold = kPairs ? 2 : 1;
-  if (whole || (key.finite && panels.finite[tile])) {
-    const int64_t keys = last_key - first_key, depth = (last_row - first_row) / kFold, skip = first_row / kFold,
-                  key_skip = first_key / kFold;
-    multiply_tile<kPairs, true>(p + skip * kTile + first_key, 1, kTile, go_sum + skip * dvp, dvp,
-                                key.dvalue + first_key * dvp, dvp, keys, dvp, depth);
-    multiply_tile<kPairs, true>(ds + skip * kTile + first_key, 1, kTile, q_sum + skip * dp, dp,
-                                key.dkey + first_key * dp, dp, keys, dp, depth);
-    multiply_tile<kPairs, true>(ds_rows + first_row * kStep + key_skip, kStep, 1, key.key_rows + key_skip * dp, dp,
-                                dq + first_row * dp, dp, last_row - first_row, dp, keys / kFold);
-  } else {
-    const auto seen_by = [&](int k, int r) { return (masks[r] >> k & 1) != 0; };
-    multiply_seen<kPairs>(p, 1, kTile, go_sum, dvp, key.dvalue, dvp, dvp, seen_by);
-    multiply_seen<kPairs>(ds, 1, kTile, q_sum, dp, key.dkey, dp, dp, seen_by);
+  if (!finite) {
+    const auto seen_pair = [&](int k, int r) { return (masks[r] >> k & 1) != 0; };
+    multiply_seen<kPairs>(p, 1, kTile, go_sum, dvp, key.dvalue, dvp, dvp, seen_pair);
+    multiply_seen<kPairs>(ds, 1, kTile, q_sum, dp, key.dkey, dp, dp, seen_pair);
     multiply_seen<kPairs>(ds_rows, kStep, 1, key.key_rows, dp, dq, dp, dp,
-                          [&](int r, int k) { return (masks[r] >> k & 1) != 0; });
+                          [&](int r, int k) { return seen_pair(k, r); });
   }
 }
 

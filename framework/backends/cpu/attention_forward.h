@@ -6,9 +6,6 @@
 
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
-/// Rows that go through scores, softmax and output together, so that their scores stay in the first cache.
-inline constexpr int kPhaseRows = 64;
-
 /// A key tile, packed: keys transposed for scores, values by rows for the output.
 template <bool kPairs>
 struct KeyTile {
@@ -54,31 +51,33 @@ struct QueryState {
 template <bool kMasked>
 LONGHAUL_INLINE bool softmax_row(float* scores, uint64_t mask, float c, float& peak, float* sums, float& factor) {
   Floats s[kTileVectors];
-  Floats top = broadcast(kMinusInfinity);
+  Floats top[2];
 #pragma GCC unroll 16
   for (int v = 0; v < kTileVectors; ++v) {
     s[v] = load(scores + v * kLanes);
     if constexpr (kMasked) s[v] = select_bits(mask, v, s[v], broadcast(kMinusInfinity));
-    top = v == 0 ? s[0] : max(top, s[v]);
+    top[v % 2] = v < 2 ? s[v] : max(top[v % 2], s[v]);
   }
+  const Floats tops = max(top[0], top[1]);
   bool moved = false;
-  if (any_greater(top, broadcast(peak))) [[unlikely]] {
+  if (any_greater(tops, broadcast(peak))) [[unlikely]] {
     const float before = peak;
-    peak = largest(top);
+    peak = largest(tops);
     factor = exp2_one((before - peak) * c);
     moved = true;
   }
   const float shift = peak == kMinusInfinity ? 0 : -peak * c;
-  Floats sum = load(sums);
-  if (moved) sum = sum * factor;
+  Floats total[2];
 #pragma GCC unroll 16
   for (int v = 0; v < kTileVectors; ++v) {
     Floats p = exp2_fast(fma(s[v], broadcast(c), broadcast(shift)));
     if constexpr (kMasked) p = keep_bits(mask, v, p);
-    sum += p;
+    total[v % 2] = v < 2 ? p : total[v % 2] + p;
     store(scores + v * kLanes, p);
   }
-  store(sums, sum);
+  Floats sum = load(sums);
+  if (moved) sum = sum * factor;
+  store(sums, sum + (total[0] + total[1]));
   return moved;
 }
 
@@ -124,15 +123,17 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
   const bool adjusted = entry.logm != 0 || rule.self == SelfScore::kLastResort;
   const float c = call.scale * kLog2E;
   const int64_t dw = words_of<kPairs>(call.d), dvp = padded(call.dv);
-  constexpr int64_t kDepth = kPairs ? kTile / 2 : kTile;
-  for (int r0 = 0; r0 < state.facts.rows.count; r0 += kPhaseRows) {
-    const int left = state.facts.rows.count - r0, rows = left < kPhaseRows ? left : kPhaseRows;
-    uint64_t seen = 0;
+  constexpr int64_t kFold = kPairs ? 2 : 1, kDepth = kTile / kFold;
+  for (int r0 = 0; r0 < state.facts.rows.count; r0 += phase_rows(whole)) {
+    const int left = state.facts.rows.count - r0, rows = left < phase_rows(whole) ? left : phase_rows(whole);
+    KeyRange keys;
     if (!whole) {
-      for (int r = 0; r < rows; ++r) seen |= masks[r0 + r];
+      const uint64_t seen = seen_by(masks + r0, rows);
       if (seen == 0) continue;
+      keys = KeyRange(seen);
     }
-    multiply_tile<kPairs, false>(state.query + r0 * dw, dw, 1, key.keys, kTile, scores, kTile, rows, kTile, dw);
+    multiply_tile<kPairs, false>(state.query + r0 * dw, dw, 1, key.keys + keys.first_column, kTile,
+                                 scores + keys.first_column, kTile, rows, keys.last_column - keys.first_column, dw);
     for (int r = 0; r < rows; ++r) {
       const int row = r0 + r;
       float* at = scores + r * kTile;
@@ -155,12 +156,9 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
     }
     const uint32_t* p = kPairs ? packed : reinterpret_cast<const uint32_t*>(scores);
     if (whole || key.finite) {
-      // Keys that none of these rows sees have probability 0.
-      const int64_t first = whole ? 0 : __builtin_ctzll(seen) / 2 * 2,
-                    last = whole ? kTile : (64 - __builtin_clzll(seen) + 1) / 2 * 2;
-      const int64_t skip = kPairs ? first / 2 : first, depth = (kPairs ? last / 2 : last) - skip;
+      const int64_t skip = keys.first / kFold;
       multiply_tile<kPairs, true>(p + skip, kDepth, 1, key.values + skip * dvp, dvp, state.out + r0 * dvp, dvp, rows,
-                                  dvp, depth);
+                                  dvp, keys.last / kFold - skip);
     } else {
       multiply_seen<kPairs>(p, kDepth, 1, key.values, dvp, state.out + r0 * dvp, dvp, dvp,
                             [&](int m, int k) { return m < rows && (masks[r0 + m] >> k & 1) != 0; });

@@ -23,7 +23,11 @@ inline constexpr int kBlockRows = 6, kBlockVectors = 2;
 inline constexpr int kBlockRows = 4, kBlockVectors = 2;
 #endif
 
-/// c[kRows][kVectors kLanes] (+)= sum over k < depth of a[m a_row + k a_step] b[k b_row + n]
+/// The last k of a block are summed row by row, each row followed by its stores. A burst of all stores at the end of the
+/// block would hold up the sums of the next one for as long as the stores take.
+inline constexpr int64_t kLastSteps = 2;
+
+/// c[kRows][kVectors kLanes] (+)= sum over k < depth of a[m a_row + k a_step] b[k b_row + n]; depth >= kLastSteps
 template <bool kPairs, bool kAdd, int kRows, int kVectors>
 LONGHAUL_INLINE void multiply_block(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row,
                                     float* c, int64_t c_row, int64_t depth) {
@@ -33,10 +37,11 @@ LONGHAUL_INLINE void multiply_block(const uint32_t* a, int64_t a_row, int64_t a_
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sum[m][v] = kAdd ? load(c + m * c_row + v * kLanes) : Floats{};
   }
-  for (int64_t k = 0; k < depth; ++k) {
+  const int64_t last = depth - kLastSteps;
+  for (int64_t k = 0; k < last; ++k) {
     Words row[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) std::memcpy(&row[v], b + k * b_row + v * kLanes, sizeof(Words));
+    for (int v = 0; v < kVectors; ++v) row[v] = load_words(b + k * b_row + v * kLanes);
 #pragma GCC unroll 8
     for (int m = 0; m < kRows; ++m) {
       const Words word = broadcast_word(a[m * a_row + k * a_step]);
@@ -47,8 +52,17 @@ LONGHAUL_INLINE void multiply_block(const uint32_t* a, int64_t a_row, int64_t a_
   }
 #pragma GCC unroll 8
   for (int m = 0; m < kRows; ++m) {
+#pragma GCC unroll 2
+    for (int64_t k = last; k < last + kLastSteps; ++k) {
+      const Words word = broadcast_word(a[m * a_row + k * a_step]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v)
+        sum[m][v] =
+            multiply_words(word, load_words(b + k * b_row + v * kLanes), sum[m][v], std::bool_constant<kPairs>{});
+    }
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) store(c + m * c_row + v * kLanes, sum[m][v]);
+    asm volatile("" ::: "memory");  // the compiler keeps this order
   }
 }
 
@@ -64,12 +78,16 @@ __attribute__((noinline)) void multiply_columns(const uint32_t* a, int64_t a_row
     multiply_block<kPairs, kAdd, 4, kVectors>(a + m * a_row, a_row, a_step, b, b_row, c + m * c_row, c_row, depth);
     m += 4;
   }
-  for (; m < rows; ++m)
+  if (rows - m >= 2) {
+    multiply_block<kPairs, kAdd, 2, kVectors>(a + m * a_row, a_row, a_step, b, b_row, c + m * c_row, c_row, depth);
+    m += 2;
+  }
+  if (m < rows)
     multiply_block<kPairs, kAdd, 1, kVectors>(a + m * a_row, a_row, a_step, b, b_row, c + m * c_row, c_row, depth);
 }
 
-/// c [rows, columns] (+)= a b with words as above; columns is a multiple of 16. `depth` counts words. Every element is
-/// summed in the order of k, whatever the blocks.
+/// c [rows, columns] (+)= a b with words as above; columns is a multiple of 16. `depth` counts words, kLastSteps at
+/// least. Every element is summed in the order of k, whatever the blocks.
 template <bool kPairs, bool kAdd>
 LONGHAUL_INLINE void multiply_tile(const uint32_t* a, int64_t a_row, int64_t a_step, const uint32_t* b, int64_t b_row,
                                    float* c, int64_t c_row, int64_t rows, int64_t columns, int64_t depth) {

@@ -269,6 +269,29 @@ static void multiply_seen(const uint32_t* a, int64_t a_row, int64_t a_step, cons
   }
 }
 
+/// The keys that the rows of one phase of a tile see: first .. last - 1 as sums need them (multiples of 4), and columns
+/// first_column .. last_column - 1 of their scores (multiples of 16).
+struct KeyRange {
+  int64_t first = 0, last = kTile, first_column = 0, last_column = kTile;
+
+  KeyRange() = default;
+  explicit KeyRange(uint64_t seen) {
+    const int lowest = __builtin_ctzll(seen), highest = 63 - __builtin_clzll(seen);
+    first = lowest / 4 * 4, last = highest / 4 * 4 + 4;
+    first_column = lowest / 16 * 16, last_column = highest / 16 * 16 + 16;
+  }
+};
+
+/// Rows of a tile that go through scores, softmax and sums together. Fewer of a tile that rules cut: what none of them
+/// sees is left out.
+LONGHAUL_INLINE int phase_rows(bool whole) { return whole ? kTile : 16; }
+
+LONGHAUL_INLINE uint64_t seen_by(const uint64_t* masks, int rows) {
+  uint64_t seen = 0;
+  for (int r = 0; r < rows; ++r) seen |= masks[r];
+  return seen;
+}
+
 LONGHAUL_INLINE DropoutKey dropout_key(const AttentionCall& call) {
   return {call.stream.layer, static_cast<uint32_t>(call.stream.purpose), call.dropout_key0, call.dropout_key1,
           call.drop_below};

@@ -81,6 +81,12 @@ LONGHAUL_INLINE Ints load_ints(const int32_t* p) {
   return v;
 }
 
+LONGHAUL_INLINE Words load_words(const uint32_t* p) {
+  Words v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
 /// Bits of the 64 numbers with lo <= x <= hi.
 LONGHAUL_INLINE uint64_t bits_between(const int32_t* x, int32_t lo, int32_t hi) {
   uint64_t bits = 0;
