@@ -108,48 +108,81 @@ struct GradientTile {
   uint32_t *p_pairs, *ds_rows, *ds_pairs;  // pairs along queries [32][64]; along keys [64][32]; along queries [32][64]
 };
 
-/// One row: scores become probabilities (with dropout applied), dP becomes dS.
+/// What turns one row of scores and dP into probabilities and dS.
+struct GradientRow {
+  uint64_t mask, kept, fixed;  // seen; not dropped; seen without a gradient of their own
+  float lse, delta;
+};
+
+/// kSide vectors from `first` on: probabilities p (with dropout applied) and dS.
 template <bool kMasked>
-LONGHAUL_INLINE void gradient_row(float* scores, float* dp, uint64_t mask, uint64_t kept, bool dropout, uint64_t fixed,
-                                  float c, float lse, float delta, float keep_scale) {
-#pragma GCC unroll 16
-  for (int v = 0; v < kTileVectors; ++v) {
-    Floats p = exp2_fast(fma(load(scores + v * kLanes), broadcast(c), broadcast(-lse)));
-    if constexpr (kMasked) p = keep_bits(mask, v, p);
-    Floats g = load(dp + v * kLanes);
-    if (dropout) {
-      g = keep_bits(kept, v, g * keep_scale);
-      store(scores + v * kLanes, keep_bits(kept, v, p));
-    } else {
-      store(scores + v * kLanes, p);
-    }
-    Floats ds = p * (g - delta);
-    if constexpr (kMasked) ds = keep_bits(mask & ~fixed, v, ds);
-    store(dp + v * kLanes, ds);
+LONGHAUL_INLINE void gradient_part(const AttentionCall& call, const GradientRow& row, const float* scores,
+                                   const float* gradients, int first, Floats* p, Floats* ds) {
+  const Floats c = broadcast(call.scale * kLog2E), shift = broadcast(-row.lse);
+#pragma GCC unroll 4
+  for (int i = 0; i < kSide; ++i) p[i] = fma(load(scores + (first + i) * kLanes), c, shift);
+  exp2_fast<kSide>(p);
+#pragma GCC unroll 4
+  for (int i = 0; i < kSide; ++i) {
+    if constexpr (kMasked) p[i] = keep_bits(row.mask, first + i, p[i]);
+    Floats g = load(gradients + (first + i) * kLanes);
+    if (call.drop_below) g = keep_bits(row.kept, first + i, g * call.keep_scale);
+    ds[i] = p[i] * (g - row.delta);
+    if constexpr (kMasked) ds[i] = keep_bits(row.mask & ~row.fixed, first + i, ds[i]);
+    if (call.drop_below) p[i] = keep_bits(row.kept, first + i, p[i]);
   }
 }
 
-/// Two rows of f32 as bf16: pairs along the columns of each row, and pairs of the two rows.
-LONGHAUL_INLINE void pack_row_pair(const float* even, uint32_t* rows, uint32_t* pairs) {
 #if defined(__AVX512BF16__)
-  const float* odd = even + kTile;
+/// Two rows of f32 as bf16: pairs along the columns of each row, and pairs of the two rows.
+LONGHAUL_INLINE void pack_row_pair(const Floats* even, const Floats* odd, uint32_t* rows, uint32_t* pairs) {
   alignas(64) static constexpr uint16_t kLow[32] = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
                                                     8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
   const __m512i low = _mm512_load_si512(kLow), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
-  for (int v = 0; v < kTile; v += 32) {
-    const auto a = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(load(even + v + 16), load(even + v)));
-    const auto b = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(load(odd + v + 16), load(odd + v)));
+#pragma GCC unroll 2
+  for (int v = 0; v < kTileVectors; v += 2) {
+    const auto a = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(even[v + 1], even[v]));
+    const auto b = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd[v + 1], odd[v]));
     if (rows) {
-      std::memcpy(rows + v / 2, &a, sizeof a);
-      std::memcpy(rows + kTile / 2 + v / 2, &b, sizeof b);
+      std::memcpy(rows + v / 2 * kLanes, &a, sizeof a);
+      std::memcpy(rows + kTile / 2 + v / 2 * kLanes, &b, sizeof b);
     }
     const __m512i first = _mm512_permutex2var_epi16(a, low, b), second = _mm512_permutex2var_epi16(a, high, b);
-    std::memcpy(pairs + v, &first, sizeof first);
-    std::memcpy(pairs + v + 16, &second, sizeof second);
+    std::memcpy(pairs + v * kLanes, &first, sizeof first);
+    std::memcpy(pairs + (v + 1) * kLanes, &second, sizeof second);
   }
-#else
-  (void)even, (void)rows, (void)pairs;
+}
 #endif
+
+/// Rows r and r + 1 of a tile: scores and dP become probabilities and dS, as operands of the sums.
+template <bool kPairs, bool kMasked>
+LONGHAUL_INLINE void gradient_rows(const AttentionCall& call, const GradientRow* rows, int r,
+                                   const GradientTile& work) {
+  float *scores = work.p + r * kTile, *gradients = work.ds + r * kTile;
+#if defined(__AVX512BF16__)
+  if constexpr (kPairs) {
+    static_assert(kSide == kTileVectors);
+    Floats p[2][kSide], ds[2][kSide];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i)
+      gradient_part<kMasked>(call, rows[i], scores + i * kTile, gradients + i * kTile, 0, p[i], ds[i]);
+    pack_row_pair(p[0], p[1], nullptr, work.p_pairs + r / 2 * kTile);
+    pack_row_pair(ds[0], ds[1], work.ds_rows + r * (kTile / 2), work.ds_pairs + r / 2 * kTile);
+    return;
+  }
+#endif
+  for (int i = 0; i < 2; ++i, scores += kTile, gradients += kTile) {
+#pragma GCC unroll 4
+    for (int first = 0; first < kTileVectors; first += kSide) {
+      Floats p[kSide], ds[kSide];
+      gradient_part<kMasked>(call, rows[i], scores, gradients, first, p, ds);
+#pragma GCC unroll 4
+      for (int v = 0; v < kSide; ++v) {
+        store(scores + (first + v) * kLanes, p[v]);
+        store(gradients + (first + v) * kLanes, ds[v]);
+      }
+    }
+  }
 }
 
 template <bool kPairs>
@@ -168,7 +201,6 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
     if (kind == TileKind::kEmpty) return;
     whole = kind == TileKind::kWhole && !adjusted;
   }
-  const float c = call.scale * kLog2E;
   const int64_t dw = panels.dw, dvw = panels.dvw, dp = panels.dp, dvp = panels.dvp;
   const uint32_t *q = panels.query + tile * kTile * dw, *go = panels.dout + tile * kTile * dvw;
   const uint32_t* q_sum = kPairs ? panels.query_pairs + tile * kTile * dw : q;
@@ -194,28 +226,25 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
                                  work.p + r0 * kTile + keys.first_column, kTile, count, columns, dw);
     multiply_tile<kPairs, false>(go + r0 * dvw, dvw, 1, key.values + keys.first_column, kTile,
                                  work.ds + r0 * kTile + keys.first_column, kTile, count, columns, dvw);
-    for (int r = r0; r < r0 + count; ++r) {
-      float *scores = work.p + r * kTile, *gradients = work.ds + r * kTile;
-      uint64_t kept = 0, fixed = 0;
-      if (call.drop_below && r < rows.count && rows.at(r) >= 0) {
-        kept = dropout_bits(call, call.dropout_head(b, h) + static_cast<uint64_t>(rows.at(r)) * call.dropout_width(),
-                            key.facts, key.side);
-      }
-      if (adjusted) {
-        adjust_scores(call, entry, rule, query, key.facts, r, scores);
-        if (rule.self == SelfScore::kLastResort) fixed = own_bits(query, key.facts, r);
+    for (int r = r0; r < r0 + count; r += 2) {
+      GradientRow two[2];
+      for (int i = 0; i < 2; ++i) {
+        const int row = r + i;
+        two[i] = {whole ? ~uint64_t{0} : masks[row], 0, 0, lse[row], delta[row]};
+        if (call.drop_below && row < rows.count && rows.at(row) >= 0) {
+          two[i].kept = dropout_bits(
+              call, call.dropout_head(b, h) + static_cast<uint64_t>(rows.at(row)) * call.dropout_width(), key.facts,
+              key.side);
+        }
+        if (adjusted) {
+          adjust_scores(call, entry, rule, query, key.facts, row, work.p + row * kTile);
+          if (rule.self == SelfScore::kLastResort) two[i].fixed = own_bits(query, key.facts, row);
+        }
       }
       if (whole) {
-        gradient_row<false>(scores, gradients, 0, kept, call.drop_below != 0, 0, c, lse[r], delta[r], call.keep_scale);
+        gradient_rows<kPairs, false>(call, two, r, work);
       } else {
-        gradient_row<true>(scores, gradients, masks[r], kept, call.drop_below != 0, fixed, c, lse[r], delta[r],
-                           call.keep_scale);
-      }
-    }
-    if constexpr (kPairs) {
-      for (int r = r0; r < r0 + count; r += 2) {
-        pack_row_pair(work.p + r * kTile, nullptr, work.p_pairs + r / 2 * kTile);
-        pack_row_pair(work.ds + r * kTile, work.ds_rows + r * (kTile / 2), work.ds_pairs + r / 2 * kTile);
+        gradient_rows<kPairs, true>(call, two, r, work);
       }
     }
     if (!finite) continue;

@@ -69,7 +69,7 @@ static void add_values(const float* p, uint64_t seen, const char* head, int64_t 
   }
 }
 
-/// Result of one query row over one chunk of keys: out [padded(dv)], then peak and sum.
+/// Result of one query row over one chunk of keys: out [padded(dv)], then reference and sum.
 LONGHAUL_INLINE float* chunk_result(const AttentionCall& call, int64_t b, int64_t h, int64_t i, int64_t chunk) {
   return call.chunk_sums + (((b * call.heads + h) * call.queries + i) * call.chunks + chunk) * (padded(call.dv) + 16);
 }
@@ -78,6 +78,7 @@ LONGHAUL_INLINE float* chunk_result(const AttentionCall& call, int64_t b, int64_
 static void forward_few_task(const AttentionCall& call, const AttentionTask& task, char* scratch) {
   Carver carver(scratch);
   const int64_t dvp = padded(call.dv);
+  const float c = call.scale * kLog2E;
   float* query = carver.take<float>(kTile * padded(call.d));
   alignas(64) float scores[kTile];
   alignas(64) float sums[kernels::kAttentionFewRows][kLanes];
@@ -119,9 +120,11 @@ static void forward_few_task(const AttentionCall& call, const AttentionTask& tas
           adjust_scores(call, entry, rule, query_facts, key_facts, r, scores);
         float* out = chunk_result(call, task.b, h, r, task.first);
         float factor = 1;
-        if (softmax_row<true>(scores, masks[r], call.scale * kLog2E, out[dvp], sums[r], factor)) {
+        Floats p[kTileVectors];
+        if (softmax_row<true>(scores, masks[r], c, reference_slack(c), out[dvp], sums[r], p, factor)) {
           for (int64_t n = 0; n < dvp; n += kLanes) store(out + n, load(out + n) * factor);
         }
+        store_probabilities<false>(p, reinterpret_cast<uint32_t*>(scores));
         uint64_t seen = masks[r];
         if (call.drop_below) {
           seen &= dropout_bits(call,

@@ -14,11 +14,16 @@ struct KeyTile {
   bool finite = true;
   uint32_t *keys, *values, *staged;  // [words(d)][64], [64 or 32][padded(dv)], [64][words]
 
+  static TileRows rows_of(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
+    return column >= call.key_tiles
+               ? tile_rows(call.side_info, nullptr, b, h, column - call.key_tiles, call.side_keys)
+               : tile_rows(call.key_info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
+  }
+
   void load(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
     side = column >= call.key_tiles;
     const TokenInfo& info = side ? call.side_info : call.key_info;
-    const TileRows rows = side ? tile_rows(info, nullptr, b, h, column - call.key_tiles, call.side_keys)
-                               : tile_rows(info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
+    const TileRows rows = rows_of(call, b, h, column);
     load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h,
                call.pattern->terms());
     const int64_t head = h / call.group;
@@ -34,6 +39,34 @@ struct KeyTile {
   }
 };
 
+inline constexpr int kAheadRows = 8;  // query rows between two steps
+
+/// Asks the memory for the rows of the next key tile, a few at a time: more at once would be more than it takes.
+class KeysAhead {
+ public:
+  KeysAhead() = default;
+  KeysAhead(const AttentionCall& call, int64_t b, int64_t h, int64_t column, int steps)
+      : rows_(KeyTile<false>::rows_of(call, b, h, column)), step_((rows_.count + steps - 1) / steps) {
+    const bool side = column >= call.key_tiles;
+    key_ = side ? call.side_key : call.key, value_ = side ? call.side_value : call.value;
+    b_ = b, head_ = h / call.group, d_ = call.d, dv_ = call.dv;
+  }
+  void step() {
+    const int left = rows_.count - at_, end = at_ + (left < step_ ? left : step_);
+    for (; at_ < end; ++at_) {
+      if (rows_.at(at_) < 0) continue;
+      prefetch_row(key_, b_, head_, rows_.at(at_), d_);
+      prefetch_row(value_, b_, head_, rows_.at(at_), dv_);
+    }
+  }
+
+ private:
+  TileRows rows_;
+  int step_ = 0, at_ = 0;
+  Operand key_, value_;
+  int64_t b_ = 0, head_ = 0, d_ = 0, dv_ = 0;
+};
+
 /// One query tile of one head on its way over the keys.
 struct QueryState {
   TileFacts facts;
@@ -41,59 +74,67 @@ struct QueryState {
   const TileEntry *next, *end;
   uint32_t* query;  // [64][words(d)]
   float* out;       // [64][padded(dv)], not yet divided by the sums
-  float* peak;      // [64] largest score so far, before the scale
+  float* reference; // [64] score whose probability counts as 1, before the scale
   float* sums;      // [64][kLanes]
   uint64_t dropout_base;
 };
 
-/// exp of one row of scores against its running peak; the probabilities replace the scores. Returns true when the peak
-/// moved.
+/// How far scores may exceed the reference of their row before it moves: probabilities stay below 2^8.
+LONGHAUL_INLINE float reference_slack(float c) { return 8 / c < 1e30f ? 8 / c : 1e30f; }
+
+/// One row of scores becomes probabilities exp2(c (score - reference)), which are added to `sums`. The reference is the
+/// largest score, or one up to `slack` below it that serves still. Returns true when it moved: what was summed so far
+/// must be multiplied by `factor`.
 template <bool kMasked>
-LONGHAUL_INLINE bool softmax_row(float* scores, uint64_t mask, float c, float& peak, float* sums, float& factor) {
-  Floats s[kTileVectors];
+LONGHAUL_INLINE bool softmax_row(const float* scores, uint64_t mask, float c, float slack, float& reference,
+                                 float* sums, Floats* p, float& factor) {
   Floats top[2];
 #pragma GCC unroll 16
   for (int v = 0; v < kTileVectors; ++v) {
-    s[v] = load(scores + v * kLanes);
-    if constexpr (kMasked) s[v] = select_bits(mask, v, s[v], broadcast(kMinusInfinity));
-    top[v % 2] = v < 2 ? s[v] : max(top[v % 2], s[v]);
+    p[v] = load(scores + v * kLanes);
+    if constexpr (kMasked) p[v] = select_bits(mask, v, p[v], broadcast(kMinusInfinity));
+    top[v % 2] = v < 2 ? p[v] : max(top[v % 2], p[v]);
   }
   const Floats tops = max(top[0], top[1]);
   bool moved = false;
-  if (any_greater(tops, broadcast(peak))) [[unlikely]] {
-    const float before = peak;
-    peak = largest(tops);
-    factor = exp2_one((before - peak) * c);
+  if (any_greater(tops, broadcast(reference + slack))) [[unlikely]] {
+    const float before = reference;
+    reference = largest(tops);
+    factor = exp2_one((before - reference) * c);
+    store(sums, load(sums) * factor);
     moved = true;
   }
-  const float shift = peak == kMinusInfinity ? 0 : -peak * c;
+  const float shift = reference == kMinusInfinity ? 0 : -reference * c;
   Floats total[2];
-#pragma GCC unroll 16
-  for (int v = 0; v < kTileVectors; ++v) {
-    Floats p = exp2_fast(fma(s[v], broadcast(c), broadcast(shift)));
-    if constexpr (kMasked) p = keep_bits(mask, v, p);
-    total[v % 2] = v < 2 ? p : total[v % 2] + p;
-    store(scores + v * kLanes, p);
+#pragma GCC unroll 4
+  for (int side = 0; side < kTileVectors; side += kSide) {
+#pragma GCC unroll 4
+    for (int v = side; v < side + kSide; ++v) p[v] = fma(p[v], broadcast(c), broadcast(shift));
+    exp2_fast<kSide>(p + side);
+#pragma GCC unroll 4
+    for (int v = side; v < side + kSide; ++v) {
+      if constexpr (kMasked) p[v] = keep_bits(mask, v, p[v]);
+      total[v % 2] = v < 2 ? p[v] : total[v % 2] + p[v];
+    }
   }
-  Floats sum = load(sums);
-  if (moved) sum = sum * factor;
-  store(sums, sum + (total[0] + total[1]));
+  store(sums, load(sums) + (total[0] + total[1]));
   return moved;
 }
 
-/// Probabilities as pairs along the keys.
+/// One row of probabilities as an operand: f32, or pairs along the keys.
 template <bool kPairs>
-LONGHAUL_INLINE void pack_probabilities(const float* from, uint32_t* to) {
+LONGHAUL_INLINE void store_probabilities(const Floats* p, uint32_t* to) {
 #if defined(__AVX512BF16__)
   if constexpr (kPairs) {
-    for (int v = 0; v < kTile; v += 32) {
-      const __m512bh pair = _mm512_cvtne2ps_pbh(load(from + v + 16), load(from + v));
-      std::memcpy(to + v / 2, &pair, sizeof pair);
+    for (int v = 0; v < kTileVectors; v += 2) {
+      const __m512bh pair = _mm512_cvtne2ps_pbh(p[v + 1], p[v]);
+      std::memcpy(to + v / 2 * kLanes, &pair, sizeof pair);
     }
+    return;
   }
-#else
-  (void)from, (void)to;
 #endif
+#pragma GCC unroll 16
+  for (int v = 0; v < kTileVectors; ++v) store(reinterpret_cast<float*>(to) + v * kLanes, p[v]);
 }
 
 /// The scores of logm and of the own key as a last resort, which the ordinary path does not know.
@@ -111,7 +152,7 @@ static inline void adjust_scores(const AttentionCall& call, const TileEntry& ent
 
 template <bool kPairs>
 static void forward_tile(const AttentionCall& call, QueryState& state, const KeyTile<kPairs>& key,
-                         const TileEntry& entry, float* scores, uint32_t* packed) {
+                         const TileEntry& entry, float* scores, uint32_t* packed, KeysAhead& ahead) {
   const TileRule& rule = call.pattern->rule(entry);
   uint64_t masks[kTile];
   bool whole = rule.is_full() && key.facts.valid == ~uint64_t{0} && state.facts.valid == ~uint64_t{0};
@@ -121,7 +162,7 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
     whole = kind == TileKind::kWhole;
   }
   const bool adjusted = entry.logm != 0 || rule.self == SelfScore::kLastResort;
-  const float c = call.scale * kLog2E;
+  const float c = call.scale * kLog2E, slack = reference_slack(c);
   const int64_t dw = words_of<kPairs>(call.d), dvp = padded(call.dv);
   constexpr int64_t kFold = kPairs ? 2 : 1, kDepth = kTile / kFold;
   for (int r0 = 0; r0 < state.facts.rows.count; r0 += phase_rows(whole)) {
@@ -134,14 +175,17 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
     }
     multiply_tile<kPairs, false>(state.query + r0 * dw, dw, 1, key.keys + keys.first_column, kTile,
                                  scores + keys.first_column, kTile, rows, keys.last_column - keys.first_column, dw);
+    uint32_t* probabilities = kPairs ? packed : reinterpret_cast<uint32_t*>(scores);
     for (int r = 0; r < rows; ++r) {
       const int row = r0 + r;
-      float* at = scores + r * kTile;
+      if (r % kAheadRows == 0) ahead.step();
+      float *at = scores + r * kTile, *sums = state.sums + row * kLanes;
       float factor = 1;
+      Floats p[kTileVectors];
       if (adjusted) adjust_scores(call, entry, rule, state.facts, key.facts, row, at);
       const bool moved = whole
-                             ? softmax_row<false>(at, 0, c, state.peak[row], state.sums + row * kLanes, factor)
-                             : softmax_row<true>(at, masks[row], c, state.peak[row], state.sums + row * kLanes, factor);
+                             ? softmax_row<false>(at, 0, c, slack, state.reference[row], sums, p, factor)
+                             : softmax_row<true>(at, masks[row], c, slack, state.reference[row], sums, p, factor);
       if (moved) {
         float* out = state.out + row * dvp;
         for (int64_t n = 0; n < dvp; n += kLanes) store(out + n, load(out + n) * factor);
@@ -150,17 +194,16 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
         const uint64_t kept = dropout_bits(
             call, state.dropout_base + static_cast<uint64_t>(state.facts.rows.at(row)) * call.dropout_width(),
             key.facts, key.side);
-        for (int v = 0; v < kTileVectors; ++v) store(at + v * kLanes, keep_bits(kept, v, load(at + v * kLanes)));
+        for (int v = 0; v < kTileVectors; ++v) p[v] = keep_bits(kept, v, p[v]);
       }
-      if constexpr (kPairs) pack_probabilities<kPairs>(at, packed + r * (kTile / 2));
+      store_probabilities<kPairs>(p, probabilities + r * kDepth);
     }
-    const uint32_t* p = kPairs ? packed : reinterpret_cast<const uint32_t*>(scores);
     if (whole || key.finite) {
       const int64_t skip = keys.first / kFold;
-      multiply_tile<kPairs, true>(p + skip, kDepth, 1, key.values + skip * dvp, dvp, state.out + r0 * dvp, dvp, rows,
+      multiply_tile<kPairs, true>(probabilities + skip, kDepth, 1, key.values + skip * dvp, dvp, state.out + r0 * dvp, dvp, rows,
                                   dvp, keys.last / kFold - skip);
     } else {
-      multiply_seen<kPairs>(p, kDepth, 1, key.values, dvp, state.out + r0 * dvp, dvp, dvp,
+      multiply_seen<kPairs>(probabilities, kDepth, 1, key.values, dvp, state.out + r0 * dvp, dvp, dvp,
                             [&](int m, int k) { return m < rows && (masks[r0 + m] >> k & 1) != 0; });
     }
   }
@@ -176,7 +219,7 @@ static inline void finish_queries(const AttentionCall& call, const QueryState& s
     float* lse = call.lse + (b * call.heads + state.head) * call.queries + row;
     const bool empty = total == 0;
     *lse = empty ? kMinusInfinity
-                 : static_cast<float>(static_cast<double>(state.peak[r]) * call.scale +
+                 : static_cast<float>(static_cast<double>(state.reference[r]) * call.scale +
                                       std::log(static_cast<double>(total)));
     float* out = state.out + r * dvp;
     if (empty) std::memset(out, 0, static_cast<size_t>(dvp) * sizeof(float));
@@ -208,17 +251,18 @@ static void forward_task(const AttentionCall& call, const AttentionTask& task, c
                call.pattern->terms());
     state.query = carver.take<uint32_t>(kTile * dw);
     state.out = carver.take<float>(kTile * dvp);
-    state.peak = carver.take<float>(kTile);
+    state.reference = carver.take<float>(kTile);
     state.sums = carver.take<float>(kTile * kLanes);
     stage<kPairs>(state.query, call.query, task.b, state.head, rows, state.facts.valid, call.d);
     std::memset(state.out, 0, static_cast<size_t>(kTile * dvp) * sizeof(float));
     std::memset(state.sums, 0, static_cast<size_t>(kTile * kLanes) * sizeof(float));
-    for (int r = 0; r < kTile; ++r) state.peak[r] = kMinusInfinity;
+    for (int r = 0; r < kTile; ++r) state.reference[r] = kMinusInfinity;
     const auto entries = call.pattern->row(call.pattern->layouts() > 1 ? static_cast<int>(state.head) : 0, tile);
     state.next = entries.data();
     state.end = entries.data() + entries.size();
     state.dropout_base = call.dropout_head(task.b, state.head);
   }
+  KeysAhead ahead;
   for (;;) {
     int32_t column = 0x7fffffff;
     for (int n = 0; n < count; ++n) {
@@ -226,10 +270,18 @@ static void forward_task(const AttentionCall& call, const AttentionTask& task, c
     }
     if (column == 0x7fffffff) break;
     key.load(call, task.b, task.key_head * call.group, column);
+    int32_t following = 0x7fffffff;
+    for (int n = 0; n < count; ++n) {
+      const TileEntry* next = states[n].next;
+      if (next != states[n].end && next->column == column) ++next;
+      if (next != states[n].end && next->column < following) following = next->column;
+    }
+    if (following != 0x7fffffff)
+      ahead = KeysAhead(call, task.b, task.key_head * call.group, following, count * kTile / kAheadRows);
     for (int n = 0; n < count; ++n) {
       QueryState& state = states[n];
       if (state.next == state.end || state.next->column != column) continue;
-      forward_tile(call, state, key, *state.next++, scores, packed);
+      forward_tile(call, state, key, *state.next++, scores, packed, ahead);
     }
   }
   for (int n = 0; n < count; ++n) finish_queries(call, states[n], task.b);

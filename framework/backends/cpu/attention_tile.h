@@ -167,6 +167,26 @@ LONGHAUL_INLINE uint64_t own_bits(const TileFacts& query, const TileFacts& key, 
   return key.straight ? bits_of_range(key.start, i, i) : bits_between(key.position, i, i);
 }
 
+/// One row of `width` elements as words, zeros from there on.
+template <bool kPairs, typename T>
+LONGHAUL_INLINE void stage_row(uint32_t* to, const T* from, int64_t width, int64_t words) {
+  if constexpr (kPairs == std::is_same_v<T, bfloat16>) {  // as it is
+    constexpr int64_t kStep = kLanes * 4 / static_cast<int64_t>(sizeof(T));
+    T* row = reinterpret_cast<T*>(to);
+    int64_t c = 0;
+    for (; c + kStep <= width; c += kStep) std::memcpy(row + c, from + c, sizeof(Words));
+    for (; c < width; ++c) row[c] = from[c];
+    for (; c < words * 4 / static_cast<int64_t>(sizeof(T)); ++c) row[c] = T();
+  } else {
+    using To = std::conditional_t<kPairs, bfloat16, float>;
+    To* row = reinterpret_cast<To*>(to);
+    int64_t c = 0;
+    for (; c + kLanes <= width; c += kLanes) store(row + c, load(from + c));
+    for (; c < width; ++c) row[c] = static_cast<To>(static_cast<float>(from[c]));
+    for (; c < words * 4 / static_cast<int64_t>(sizeof(To)); ++c) row[c] = To();
+  }
+}
+
 /// Rows of a strided operand as rows of words, zeros for padding, for rows outside of `valid` and from `width` on.
 /// Returns true when a number in it is not finite.
 template <bool kPairs, typename T>
@@ -176,37 +196,22 @@ static bool stage_rows(uint32_t* to, const char* head, int64_t row_stride, const
   const T* base = reinterpret_cast<const T*>(head);
   for (int r = 0; r < kTile; ++r) {
     uint32_t* row = to + r * words;
-    if (!(valid >> r & 1)) {
-      std::memset(row, 0, static_cast<size_t>(words) * 4);
-      continue;
-    }
-    const T* from = base + rows.at(r) * row_stride;
-    if constexpr (kPairs && std::is_same_v<T, float>) {
-      bfloat16* halves = reinterpret_cast<bfloat16*>(row);
-      int64_t c = 0;
-      for (; c + kLanes <= width; c += kLanes) store(halves + c, load(from + c));
-      for (; c < width; ++c) halves[c] = bfloat16(from[c]);
-      for (; c < 2 * words; ++c) halves[c] = bfloat16();
-    } else if constexpr (kPairs || std::is_same_v<T, float>) {
-      std::memcpy(row, from, static_cast<size_t>(width) * sizeof(T));
-      std::memset(reinterpret_cast<char*>(row) + static_cast<size_t>(width) * sizeof(T), 0,
-                  static_cast<size_t>(words) * 4 - static_cast<size_t>(width) * sizeof(T));
+    if (valid >> r & 1) {
+      stage_row<kPairs>(row, base + rows.at(r) * row_stride, width, words);
     } else {
-      float* floats = reinterpret_cast<float*>(row);
-      int64_t c = 0;
-      for (; c + kLanes <= width; c += kLanes) store(floats + c, load(from + c));
-      for (; c < width; ++c) floats[c] = static_cast<float>(from[c]);
-      for (; c < words; ++c) floats[c] = 0;
+      for (int64_t c = 0; c < words; c += kLanes) store_words(row + c, Words{});
     }
   }
-  Ints odd = {};
+  Words odd = {};  // the largest exponents
   for (int64_t n = 0; n < kTile * words; n += kLanes) {
-    Words w;
-    std::memcpy(&w, to + n, sizeof w);
-    odd |= (w & 0x7f800000u) == 0x7f800000u;
-    if constexpr (kPairs) odd |= (w & 0x7f80u) == 0x7f80u;
+    const Words w = load_words(to + n), high = w & 0x7f800000u;
+    odd = odd > high ? odd : high;
+    if constexpr (kPairs) {
+      const Words low = (w << 16) & 0x7f800000u;
+      odd = odd > low ? odd : low;
+    }
   }
-  return bits_of(odd) != 0;
+  return bits_of(reinterpret_cast<Ints>(odd == 0x7f800000u)) != 0;
 }
 
 template <bool kPairs>
@@ -216,6 +221,13 @@ static bool stage(uint32_t* to, const Operand& operand, int64_t b, int64_t head,
     return stage_rows<kPairs, float>(to, operand.head(b, head), operand.row_stride, rows, valid, width);
   }
   return stage_rows<kPairs, bfloat16>(to, operand.head(b, head), operand.row_stride, rows, valid, width);
+}
+
+/// Asks the memory for one row of `width` elements.
+LONGHAUL_INLINE void prefetch_row(const Operand& operand, int64_t b, int64_t head, int64_t row, int64_t width) {
+  const int64_t size = static_cast<int64_t>(size_of(operand.dtype));
+  const char* from = operand.head(b, head) + row * operand.row_stride * size;
+  for (int64_t byte = 0; byte < width * size; byte += 64) __builtin_prefetch(from + byte, 0, 2);
 }
 
 /// Staged rows [64][words] to [words][64].

@@ -8,39 +8,63 @@ namespace longhaul::cpu::LONGHAUL_SIMD {
 
 inline constexpr int kTile = 64;
 inline constexpr int kTileVectors = kTile / kLanes;  // vectors in a row of a tile
+inline constexpr int kSide = 4;                      // vectors whose exponentials are computed side by side
 
-/// 2^x for x <= 0 or a little above, relative error below 2e-7, 0 for -inf; NaN stays NaN.
-/// 2^x = 2^floor(x) p(x - floor(x)), p the polynomial of degree 5 with the least relative error on [0, 1), constant set
-/// to 1.
-LONGHAUL_INLINE Floats exp2_fast(Floats x) {
+/// x - floor(x); 0 for -inf
+LONGHAUL_INLINE Floats above_floor(Floats x) {
 #if defined(__AVX512F__)
-  const Floats r = _mm512_maskz_reduce_ps(kAll, x, 0x09);  // x - floor(x); 0 for -inf
+  return _mm512_maskz_reduce_ps(kAll, x, 0x09);
+#elif defined(__AVX2__)
+  const Floats bounded = max(broadcast(-126.0f), x);
+  return bounded - _mm256_floor_ps(bounded);
 #else
-  const Floats low = broadcast(-126.0f);
-  const Floats bounded = max(low, x);
-#if defined(__AVX2__)
-  const Floats whole = _mm256_floor_ps(bounded);
-  const Ints n = reinterpret_cast<Ints>(_mm256_cvtps_epi32(whole));
-#else
+  const Floats bounded = max(broadcast(-126.0f), x);
   Ints n = __builtin_convertvector(bounded, Ints);
   n += __builtin_convertvector(n, Floats) > bounded;
-  const Floats whole = __builtin_convertvector(n, Floats);
-#endif
-  const Floats r = bounded - whole;
-#endif
-  Floats p = fma(broadcast(0.0018775766948238015f), r, broadcast(0.00898933969438076f));
-  p = fma(p, r, broadcast(0.05582631751894951f));
-  p = fma(p, r, broadcast(0.24015361070632935f));
-  p = fma(p, r, broadcast(0.6931530833244324f));
-  p = fma(p, r, broadcast(1.0f));
-#if defined(__AVX512F__)
-  return _mm512_maskz_scalef_ps(kAll, p, x);
-#else
-  const Floats scaled = p * reinterpret_cast<Floats>((n + 127) << 23);
-  return select(x < low, Floats{}, scaled);
+  return bounded - __builtin_convertvector(n, Floats);
 #endif
 }
 
+/// p 2^floor(x), where `above` is above_floor(x); 0 below the smallest normal number
+LONGHAUL_INLINE Floats scale_by_floor(Floats p, Floats x, [[maybe_unused]] Floats above) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_scalef_ps(kAll, p, x);
+#else
+  const Floats low = broadcast(-126.0f), whole = max(low, x) - above;
+#if defined(__AVX2__)
+  const Ints n = reinterpret_cast<Ints>(_mm256_cvtps_epi32(whole));
+#else
+  const Ints n = __builtin_convertvector(whole, Ints);
+#endif
+  return select(x < low, Floats{}, p * reinterpret_cast<Floats>((n + 127) << 23));
+#endif
+}
+
+/// x[i] becomes 2^x[i], for x <= 0 or a little above: relative error below 2e-7, 0 for -inf; NaN stays NaN.
+/// 2^x = 2^floor(x) p(x - floor(x)), p the polynomial of degree 5 with the least relative error on [0, 1), constant set
+/// to 1. The vectors go side by side, because every step of one waits for the step before.
+template <int kCount>
+LONGHAUL_INLINE void exp2_fast(Floats* x) {
+  Floats above[kCount], p[kCount];
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; ++i) {
+    above[i] = above_floor(x[i]);
+    p[i] = broadcast(0.0018775766948238015f);
+  }
+  constexpr float kRest[] = {0.00898933969438076f, 0.05582631751894951f, 0.24015361070632935f, 0.6931530833244324f, 1};
+#pragma GCC unroll 5
+  for (int step = 0; step < 5; ++step) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) p[i] = fma(p[i], above[i], broadcast(kRest[step]));
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; ++i) x[i] = scale_by_floor(p[i], x[i], above[i]);
+}
+
+LONGHAUL_INLINE Floats exp2_fast(Floats x) {
+  exp2_fast<1>(&x);
+  return x;
+}
 LONGHAUL_INLINE float exp2_one(float x) { return exp2_fast(broadcast(x))[0]; }
 
 /// Lane l of vector v (of a row of a tile) is chosen by bit v kLanes + l.
@@ -86,6 +110,7 @@ LONGHAUL_INLINE Words load_words(const uint32_t* p) {
   std::memcpy(&v, p, sizeof v);
   return v;
 }
+LONGHAUL_INLINE void store_words(uint32_t* p, Words v) { std::memcpy(p, &v, sizeof v); }
 
 /// Bits of the 64 numbers with lo <= x <= hi.
 LONGHAUL_INLINE uint64_t bits_between(const int32_t* x, int32_t lo, int32_t hi) {

@@ -50,7 +50,7 @@ inline constexpr Ints kLaneIndex = {0, 1, 2, 3, 4, 5, 6, 7};
 inline constexpr Ints kLaneIndex = {0, 1, 2, 3};
 #endif
 
-LONGHAUL_INLINE Floats broadcast(float x) { return Floats{} + x; }
+LONGHAUL_INLINE Floats broadcast(float x) { return x - Floats{}; }  // x + 0 would cost an addition: -0 + 0 is not -0
 LONGHAUL_INLINE Words broadcast_word(uint32_t x) { return Words{} + x; }
 
 LONGHAUL_INLINE Floats load(const float* p) {
