@@ -20,5 +20,5 @@ foreach(folder IN LISTS folders)
   target_compile_definitions(test_${name} PRIVATE LONGHAUL_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              LONGHAUL_PROGRAM="${CMAKE_BINARY_DIR}/longhaul")
   gtest_discover_tests(test_${name} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 600 LABELS ${name})
+                       PROPERTIES LABELS ${name})
 endforeach()

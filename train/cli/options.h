@@ -112,6 +112,13 @@ struct ConfigOptions {
   bool json = false;
 };
 
+/// longhaul replay RUN
+struct ReplayOptions {
+  std::string run;   // run folder
+  int64_t step = 0;  // 0 = the last one
+  bool json = false;
+};
+
 /// longhaul plan CONFIG
 struct PlanOptions {
   std::string config;

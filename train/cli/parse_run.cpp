@@ -69,6 +69,14 @@ void parse_plan(CLI::App& app, PlanOptions& o) {
   example(app, "longhaul plan configs/quickstart.yaml --set data.sequence_length=65536");
 }
 
+void parse_replay(CLI::App& app, ReplayOptions& o) {
+  app.description("Take one step of a run again, in memory, and compare its loss with the journal, bit by bit.");
+  argument(app, "RUN", o.run, "run folder");
+  whole_flag(app, "--step", o.step, 1, "step to take again", "the last one");
+  json_flag(app, o.json);
+  example(app, "longhaul replay runs/quickstart --step 120");
+}
+
 void parse_pattern(CLI::App& app, PatternOptions& o) {
   app.description("A picture of who attends to whom, with counts.");
   argument(app, "CONFIG|SYSTEM", o.system, "YAML file, or the name of a model family");

@@ -11,7 +11,9 @@
 #include "data/shards/prepare.h"
 #include "data/shards/shard_file.h"
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/io.h"
+#include "train/trainer/signals.h"
 
 namespace longhaul::cli {
 namespace {
@@ -173,6 +175,8 @@ int info(const DataOptions& options, Console& console) {
 }  // namespace
 
 int run_data(const DataOptions& options, Console& console) {
+  const train::SignalScope signals;
+  const Interruptible reading(train::stop_signal);
   return options.action == DataOptions::Action::kPrepare ? prepare(options, console) : info(options, console);
 }
 

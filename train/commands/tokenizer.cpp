@@ -6,8 +6,10 @@
 
 #include "data/dataset.h"
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/io.h"
 #include "framework/checkpoint/checkpoint.h"
+#include "train/trainer/signals.h"
 
 namespace longhaul::cli {
 namespace {
@@ -87,6 +89,8 @@ int train(const TokenizerOptions& options, Console& console) {
   check<ConfigError>(!io::exists(folder / "tokenizer.json"),
                      "[tokenizer] {} holds a tokenizer already\n  hint: give another folder, or delete it",
                      options.out);
+  const train::SignalScope signals;
+  const Interruptible training(train::stop_signal);
   data::TokenizerOptions make = options.make;
   make.path.clear();
   const auto tokenizer = data::train_tokenizer(make, data::corpus_text(options.data.entries(), {}));

@@ -2,7 +2,6 @@
 
 #include "framework/base/error.h"
 #include "framework/checkpoint/checkpoint.h"
-#include "train/trainer/signals.h"
 
 namespace longhaul::train {
 namespace {
@@ -57,7 +56,6 @@ Corpora open_corpora(const config::Config& config, std::shared_ptr<const data::T
   out.tokenizer = std::move(tokenizer);
   const data::DatasetOptions options{.corpus = config.data.corpus, .cache_folder = config.data.cache};
   each_split(config, [&](const std::string& name, const Entries& entries) {
-    poll_stop();
     auto source = data::open_split(name, config::DataConfig::entries(entries), out.tokenizer, options);
     (name == "train" ? out.train : out.valid) = std::move(source);
   });

@@ -50,6 +50,20 @@ void Trainer::take_state() {
   cursor_.cursor = data::DataCursor::start(*batches_);
 }
 
+bool Trainer::holds_weights_before(int64_t step) const {
+  return counters_.steps >= step && counters_.taken_step < step;
+}
+
+StepOutcome Trainer::replay(int64_t step, int64_t first_sample) {
+  if (counters_.steps >= step) {
+    counters_.steps = step - 1;
+    cursor_.cursor.samples = first_sample;
+  }
+  ticked_ = Clock::now();
+  while (counters_.steps < step) take_step();
+  return last_;
+}
+
 // Makes model and samples those of a stage; what the counters and the cursor say is left alone.
 void Trainer::enter_stage(int index) {
   const Stage& stage = stages_[static_cast<size_t>(index)];
@@ -171,6 +185,7 @@ void Trainer::count(const StepOutcome& outcome, const data::Batch& batch, double
   tick();
   if (!outcome.skipped) {
     counters_.bad_in_row = 0;
+    counters_.taken_step = counters_.steps;
     counters_.interval_nats += outcome.loss * static_cast<double>(batch.scored);
     counters_.interval_scored += batch.scored;
     return;
@@ -182,9 +197,10 @@ void Trainer::count(const StepOutcome& outcome, const data::Batch& batch, double
             counters_.bad_in_row, config_.train.max_bad_steps, first, cursor_.cursor.samples - 1);
   guard_message_ = fmt::format(
       "[guard] step {}: {}, the last of {} such steps in a row; none of them changed the weights\n"
-      "  the state before them is saved in {}\n"
+      "  the state before them is saved in {}; `longhaul replay {} --step {}` takes the step again\n"
       "  hint: a lower train.optimizer.learning_rate or train.clip_norm, or f32 instead of bf16, are the usual cures",
-      counters_.steps, outcome.reason, counters_.bad_in_row, prepared_.folder.checkpoints().string());
+      counters_.steps, outcome.reason, counters_.bad_in_row, prepared_.folder.checkpoints().string(),
+      prepared_.folder.path().string(), counters_.steps);
 }
 
 void Trainer::journal_step(double loss) {

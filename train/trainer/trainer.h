@@ -27,6 +27,11 @@ class Trainer {
   /// Room and rights for checkpoints. throws IoError
   void check_room() const { saver_->check_room(); }
 
+  /// Whether the weights are those that `step` began with, although the run is past it: all steps since were skipped.
+  bool holds_weights_before(int64_t step) const;
+  /// Takes the steps up to `step` in memory and returns what that one gave; `first_sample` is where its data begins.
+  StepOutcome replay(int64_t step, int64_t first_sample);
+
   /// Steps until the run ends or a stop is asked for, with the last save. throws GuardError, after saving
   RunSummary run(Observer& observer);
 

@@ -1,6 +1,7 @@
 #include "train/trainer/training.h"
 
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/log.h"
 #include "framework/base/threads.h"
 #include "train/trainer/from_config.h"
@@ -52,11 +53,19 @@ class TimerScope {
   TimerScope& operator=(const TimerScope&) = delete;
 };
 
+Prepared prepare_interruptibly(const config::Config& config, const TrainingOptions& options, const RunFolder& folder) {
+  const Interruptible preparing(stop_signal);
+  return prepare(config, options, folder);
+}
+
 RunSummary train_prepared(Prepared& prepared, const TrainingOptions& options, std::unique_ptr<Observer> observer) {
   const RunFolder& folder = prepared.folder;
   Trainer trainer(prepared, options);
-  trainer.take_state();
-  poll_stop();
+  {
+    const Interruptible loading(stop_signal);
+    trainer.take_state();
+    poll_interrupt();
+  }
   io::make_folders(folder.checkpoints());
   checkpoint::remove_leftovers(folder.checkpoints());
   trainer.check_room();
@@ -88,10 +97,10 @@ RunSummary run_training(const config::Config& config, const TrainingOptions& opt
     const checkpoint::RunLock lock(folder.path());
     std::unique_ptr<Observer> observer;
     if (folder.is_run()) observer = options.observe(folder.path());
-    Prepared prepared = prepare(config, options, folder);
+    Prepared prepared = prepare_interruptibly(config, options, folder);
     if (prepared.finished) return finished_before(prepared);
     return train_prepared(prepared, options, std::move(observer));
-  } catch (const StopRequested& stop) {
+  } catch (const Interrupted& stop) {
     return stopped_early(folder.path(), stop.signal);
   }
 }

@@ -132,6 +132,7 @@ TEST(Parsers, BenchActions) {
 
 TEST(Parsers, TheRest) {
   EXPECT_EQ(parsed(parse_plan, {"c.yaml", "--set", "a=b"}).set.size(), 1u);
+  EXPECT_EQ(parsed(parse_replay, {"runs/a", "--step", "7"}).step, 7);
   EXPECT_EQ(parsed(parse_pattern, {"local", "--length", "64", "--out", "x.svg"}).length, 64);
   EXPECT_EQ(refusal(parse_pattern, {"local"}), "--length is required");
   const ParityOptions parity = parsed(parse_parity, {"a", "b", "--device", "reference", "--write", "o"});
@@ -175,6 +176,7 @@ TEST(Parsers, HelpOfEveryCommandIsWhole) {
   expect_helpful("data", parse_data);
   expect_helpful("config", parse_config);
   expect_helpful("plan", parse_plan);
+  expect_helpful("replay", parse_replay);
   expect_helpful("pattern", parse_pattern);
   expect_helpful("parity", parse_parity);
   expect_helpful("check", parse_check);
