@@ -86,7 +86,9 @@ std::shared_ptr<const Tokenizer> train_sentencepiece(const TokenizerOptions& opt
   std::string model;
   try {
     const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &model);
-    check<DataError>(status.ok(), "[tokenizer] training failed: {}\n  hint: more text or a smaller vocabulary",
+    check<DataError>(status.ok(),
+                     "[tokenizer] training failed: {}\n  hint: vocab_size must hold every character of the text, and "
+                     "the text must be long enough to fill it",
                      status.ToString());
   } catch (const Error&) {
     throw;
