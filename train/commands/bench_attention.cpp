@@ -15,6 +15,7 @@
 #include "framework/tensor/memory.h"
 #include "framework/tensor/tensor.h"
 #include "train/commands/device.h"
+#include "train/commands/median.h"
 
 namespace longhaul::cli {
 namespace {
@@ -39,12 +40,6 @@ double seconds_of(F f) {
   const auto start = std::chrono::steady_clock::now();
   f();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : 0.5 * (values[half - 1] + values[half]);
 }
 
 /// GFLOP per second of the device's register loop; 0 where it has none.

@@ -13,12 +13,14 @@ template <typename Visit>
 void each_split(const config::Config& config, Visit&& visit) {
   visit("train", config.data.train);
   if (!config.data.valid.empty()) visit("valid", config.data.valid);
+  if (!config.data.test.empty()) visit("test", config.data.test);
 }
 
 template <typename Visit>
 void each_source(const Corpora& corpora, Visit&& visit) {
   visit("train", *corpora.train);
   if (corpora.valid) visit("valid", *corpora.valid);
+  if (corpora.test) visit("test", *corpora.test);
 }
 
 }  // namespace
@@ -57,7 +59,7 @@ Corpora open_corpora(const config::Config& config, std::shared_ptr<const data::T
   const data::DatasetOptions options{.corpus = config.data.corpus, .cache_folder = config.data.cache};
   each_split(config, [&](const std::string& name, const Entries& entries) {
     auto source = data::open_split(name, config::DataConfig::entries(entries), out.tokenizer, options);
-    (name == "train" ? out.train : out.valid) = std::move(source);
+    (name == "train" ? out.train : name == "valid" ? out.valid : out.test) = std::move(source);
   });
   return out;
 }

@@ -16,6 +16,7 @@ struct Corpora {
   std::shared_ptr<const data::Tokenizer> tokenizer;
   std::shared_ptr<const data::TokenSource> train;
   std::shared_ptr<const data::TokenSource> valid;  // null without data.valid
+  std::shared_ptr<const data::TokenSource> test;   // null without data.test
 };
 
 /// The tokenizer of a new run: loaded where data.tokenizer names one, taken from the model it starts from where that

@@ -7,14 +7,16 @@
 namespace longhaul::train {
 
 std::optional<EvaluationResult> evaluate_split(const config::Config& config, const Stage& stage, const Trainee& trainee,
-                                               const std::shared_ptr<const data::TokenSource>& source) {
+                                               const std::shared_ptr<const data::TokenSource>& source,
+                                               const std::function<void(int64_t scored, int64_t of)>& told) {
   bool interrupted = false;
   EvaluationRequest request;
   request.context = stage.sequence_length;
   request.batch = config.train.micro_batch;  // an evaluation then needs less memory than a step
   request.cross_documents = config.data.cross_documents;
   request.compute = compute_dtype(config);
-  request.progress = [&interrupted](int64_t, int64_t) {
+  request.progress = [&](int64_t scored, int64_t of) {
+    told(scored, of);
     interrupted = stop_signal() != 0;
     return !interrupted;
   };

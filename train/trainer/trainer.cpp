@@ -109,7 +109,7 @@ Trainer::Exit Trainer::loop() {
     const bool over = ending_.reached(progress());
     if (over) close_off();
     if (counters_.evaluation_pending != 0 && stop_signal() == 0) evaluate_now();
-    if (over && counters_.evaluation_pending == 0) return save(true), Exit::kFinished;
+    if (over && counters_.evaluation_pending == 0 && evaluate_test()) return save(true), Exit::kFinished;
     if (stop_signal() != 0) return save(true), Exit::kSignal;
     if (options_.profile > 0 && session_steps_ >= options_.profile) return save(true), Exit::kProfiled;
     if (take_save_request() || saver_->owes()) save(false);
@@ -242,11 +242,24 @@ void Trainer::write_log() {
   clock_.interval_seconds = 0;
 }
 
+// Nothing when a stop was asked for before the evaluation was over.
+std::optional<EvaluationResult> Trainer::evaluate(const std::string& split,
+                                                  const std::shared_ptr<const data::TokenSource>& source) {
+  const Stage& stage = stages_[static_cast<size_t>(counters_.stage)];
+  auto result = evaluate_split(config_, stage, *trainee_, source, [&](int64_t scored, int64_t of) {
+    observer_->on_evaluating({.step = counters_.steps, .split = split, .scored = scored, .tokens = of});
+  });
+  tick();
+  return result;
+}
+
 // False when a stop was asked for before the evaluation was over.
 bool Trainer::evaluate_now() {
-  const Stage& stage = stages_[static_cast<size_t>(counters_.stage)];
-  const auto result = evaluate_split(config_, stage, *trainee_, prepared_.corpora.valid);
-  tick();
+  if (!prepared_.corpora.valid) {  // pending for the sake of data.test
+    counters_.evaluation_pending = 0;
+    return true;
+  }
+  const auto result = evaluate("valid", prepared_.corpora.valid);
   if (!result) return false;
   counters_.evaluation_pending = 0;
   counters_.evaluated_step = counters_.steps;
@@ -270,6 +283,29 @@ bool Trainer::evaluate_now() {
                             .best = best,
                             .averaged = trainee_->average() != nullptr});
   if (best && config_.train.checkpoint.best) save(false);
+  return true;
+}
+
+// The evaluation at the end of a run. False when a stop was asked for before it was over: the next session then makes
+// both evaluations of this step, whose line in metrics.jsonl is written again.
+bool Trainer::evaluate_test() {
+  if (!prepared_.corpora.test) return true;
+  if (stop_signal() == 0) test_ = evaluate("test", prepared_.corpora.test);
+  if (!test_) {
+    counters_.evaluation_pending = 1;
+    return false;
+  }
+  observer_->on_evaluation({.step = counters_.steps,
+                            .tokens_seen = counters_.tokens,
+                            .split = "test",
+                            .loss = test_->loss(),
+                            .perplexity = test_->perplexity(),
+                            .bits_per_byte = test_->bits_per_byte().value_or(kUnknown),
+                            .word_perplexity = test_->word_perplexity().value_or(kUnknown),
+                            .tokens = test_->tokens,
+                            .seconds = test_->seconds,
+                            .best = false,
+                            .averaged = trainee_->average() != nullptr});
   return true;
 }
 
@@ -316,6 +352,11 @@ RunSummary Trainer::summary(Exit exit) const {
   out.valid_loss = counters_.valid_loss;
   out.valid_perplexity = counters_.valid_perplexity;
   out.bits_per_byte = counters_.valid_bits_per_byte;
+  if (test_) {
+    out.test_loss = test_->loss();
+    out.test_perplexity = test_->perplexity();
+    out.test_bits_per_byte = test_->bits_per_byte().value_or(kUnknown);
+  }
   out.tokens_per_second = session_seconds_ > 0 ? static_cast<double>(session_tokens_) / session_seconds_ : 0;
   out.peak_memory_bytes = peak_resident_bytes();
   out.run = prepared_.folder.path().string();

@@ -49,6 +49,9 @@ class Trainer {
   void after_step(const Progress& before);
   void write_log();
   bool evaluate_now();
+  bool evaluate_test();
+  std::optional<EvaluationResult> evaluate(const std::string& split,
+                                           const std::shared_ptr<const data::TokenSource>& source);
   void save(bool must);
   void close_off();
   StepMetrics metrics(double loss, double speed) const;
@@ -79,6 +82,7 @@ class Trainer {
   int64_t session_steps_ = 0;
   StepOutcome last_;
   double last_rate_ = 0;
+  std::optional<EvaluationResult> test_;
   std::string guard_message_;
 };
 
