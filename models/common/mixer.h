@@ -14,6 +14,7 @@ struct SequenceInfo {
   Tensor positions;            // [N] i32: first_position, first_position + 1, ...
   Tensor documents;            // [B, N] i32 or undefined; tokens see only tokens of the same number
   Tensor valid;                // [B, N] u8 or undefined; 0 = nobody sees it
+  Tensor focus;                // [B, N] u8 or undefined; see ModelInputs
 };
 
 /// What a mixer keeps of the tokens it has seen while decoding.
