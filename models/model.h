@@ -2,6 +2,7 @@
 // make_sequence_model, make_any_model, rows_of
 #pragma once
 #include <memory>
+#include <span>
 #include <string>
 
 #include "framework/nn/module.h"
@@ -44,8 +45,8 @@ struct ModelInputs {
 
 /// What a model is trained or scored on.
 struct ModelBatch {
-  ModelInputs inputs;  // of a decoder or an encoder; of an encoder_decoder the target tokens shifted right
-  Tensor targets;      // i32, -1 = not scored: kTokens [B, N]; kClasses [B]; kSpans [B, 2], first and last position
+  ModelInputs inputs = {};  // of a decoder or an encoder; of an encoder_decoder the target tokens shifted right
+  Tensor targets = {};      // i32, -1 = not scored: kTokens [B, N]; kClasses [B]; kSpans [B, 2], first and last position
   ModelInputs source = {};  // of an encoder_decoder what its encoder reads; else undefined
 };
 
@@ -56,6 +57,9 @@ ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end);
 class DecodeState {
  public:
   virtual ~DecodeState() = default;
+  /// Row r of the batch becomes a copy of what row rows[r] is now; their number may change. False where a model cannot: the
+  /// state is of no use then, and the tokens are to be read anew.
+  virtual bool select(std::span<const int64_t>) { return false; }
   int64_t length() const { return length_; }      // tokens seen so far
   int64_t capacity() const { return capacity_; }  // tokens that fit
   int64_t batch() const { return batch_; }

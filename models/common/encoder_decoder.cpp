@@ -11,6 +11,10 @@ namespace {
 
 struct SequenceDecodeState final : DecodeState {
   LayerStack::States layers;
+  bool select(std::span<const int64_t> rows) override {
+    batch_ = static_cast<int64_t>(rows.size());
+    return layers.select(rows);
+  }
 };
 
 constexpr uint32_t kSourceSide = 1;

@@ -1,7 +1,8 @@
-// defines: SequenceInfo, Mixer, MixerState, MixerFactory
+// defines: SequenceInfo, Mixer, MixerState, MixerFactory, gather_rows
 #pragma once
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "framework/nn/module.h"
 
@@ -21,7 +22,13 @@ struct SequenceInfo {
 class MixerState {
  public:
   virtual ~MixerState() = default;
+  /// Row r of the batch becomes a copy of what row rows[r] is now; their number may change. False where a mixer cannot: the
+  /// state is of no use then.
+  virtual bool select(std::span<const int64_t>) { return false; }
 };
+
+/// Row r of the result is row rows[r] of x [B, ..].
+Tensor gather_rows(const Tensor& x, std::span<const int64_t> rows);
 
 /// The part of a layer in which tokens exchange information; what a family brings.
 class Mixer : public nn::Module {

@@ -33,6 +33,7 @@ struct BodyOptions {
   bool tied_embeddings = true;       // the output projection is the token table
   Pooling pooling = Pooling::kFirst;  // what a class is read from
   bool bias = true;                  // of linear layers and norms
+  int64_t decoder_start = -1;        // encoder_decoder: id before a target; -1 = the tokenizer's begin id, else its pad id
   double dropout = 0;                // after attention and feed-forward
   double attention_dropout = 0;      // on attention weights
   double embedding_dropout = 0;      // after token and position embedding

@@ -7,7 +7,7 @@
 namespace longhaul::train {
 
 std::optional<EvaluationResult> evaluate_split(const config::Config& config, const Stage& stage, const Trainee& trainee,
-                                               const std::shared_ptr<const data::TokenSource>& source) {
+                                               const Corpora& corpora) {
   bool interrupted = false;
   EvaluationRequest request;
   request.context = stage.sequence_length;
@@ -21,7 +21,7 @@ std::optional<EvaluationResult> evaluate_split(const config::Config& config, con
   std::optional<optim::MovingAverage::Swap> averaged;
   if (trainee.average()) averaged.emplace(*trainee.average());
   try {
-    return evaluate(trainee.model(), source, request);
+    return evaluate(trainee.model(), *corpora.objective, *corpora.valid, request);
   } catch (const Error&) {
     if (interrupted) return std::nullopt;
     throw;

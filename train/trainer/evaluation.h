@@ -10,9 +10,9 @@
 
 namespace longhaul::train {
 
-/// Scores a split with the weights of now, or with their average where one is kept: windows as long as the stage's
-/// sequences, each target once. Nothing when a stop was asked for meanwhile.
+/// Scores data.valid with the weights of now, or with their average where one is kept: windows (samples) as long as the
+/// stage's sequences, each target once. Nothing when a stop was asked for meanwhile.
 std::optional<EvaluationResult> evaluate_split(const config::Config& config, const Stage& stage, const Trainee& trainee,
-                                               const std::shared_ptr<const data::TokenSource>& source);
+                                               const Corpora& corpora);
 
 }  // namespace longhaul::train

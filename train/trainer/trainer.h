@@ -38,7 +38,7 @@ class Trainer {
   void cut_files();
   Exit loop();
   void take_step();
-  double learning_rate(int64_t scored) const;
+  double learning_rate(int64_t read) const;
   void count(const StepOutcome& outcome, const data::Batch& batch, double rate, double seconds);
   void journal_step(double loss);
   void after_step(const Progress& before);
