@@ -21,7 +21,7 @@ std::shared_ptr<const TokenSource> open_text(const std::string& name, const std:
                                              const std::shared_ptr<const Tokenizer>& tokenizer,
                                              const DatasetOptions& options) {
   const std::string cache = options.cache_folder.empty() ? default_cache_folder() : options.cache_folder;
-  const Prepared prepared = prepare_split(name, entries, *tokenizer, options.corpus, cache);
+  const Prepared prepared = prepare_split(name, entries, *tokenizer, options.corpus, cache, {.every_row = options.every_row});
   int64_t bytes = 0;
   for (const ShardNote& note : prepared.shards) bytes += note.bytes;
   const auto verify = bytes <= kVerifyUpTo ? ShardFile::Verify::kContent : ShardFile::Verify::kStructure;

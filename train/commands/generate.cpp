@@ -29,22 +29,30 @@ int run_generate(const GenerateOptions& options, Console& console) {
   const std::string prompt = options.prompt_file.empty() ? options.prompt : read_input(options.prompt_file);
 
   train::GenerateRequest request;
-  request.prompt = opened.tokenizer->encode(prompt);
-  if (request.prompt.empty()) request.prompt = train::start_tokens(*opened.tokenizer);
+  const data::ExtendedTokenizer& tokenizer = opened.objective->tokenizer();
+  const bool pair = opened.objective->info().sides == data::Sides::kEncoderDecoder;
+  if (pair) {
+    request.source = tokenizer.encode(prompt);
+    request.source.push_back(tokenizer.special().end);
+    request.prompt = {opened.objective->start_of_target()};
+  } else {
+    request.prompt = tokenizer.encode(prompt);
+    if (request.prompt.empty()) request.prompt = train::start_tokens(tokenizer);
+  }
   request.max_new = options.max_new;
   request.sampling = {.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p};
   request.beams = options.beams;
   request.seed = static_cast<uint64_t>(options.seed);
-  request.end = opened.tokenizer->special().end;
+  request.end = tokenizer.special().end;
   request.compute = opened.compute;
 
-  train::TextStream stream(*opened.tokenizer, request.prompt);
+  train::TextStream stream(tokenizer, request.prompt);
   std::string text;
   const auto give = [&](const std::string& piece) {
     text += piece;
     if (!options.json && !piece.empty()) console.stream(piece);
   };
-  if (!options.json) console.stream(prompt);
+  if (!options.json && !pair) console.stream(prompt);  // a target is no continuation of its source
   const train::Generation made =
       train::generate(*opened.model, request, [&](int32_t token) { give(stream.add(token)); });
   give(stream.finish());
@@ -58,7 +66,7 @@ int run_generate(const GenerateOptions& options, Console& console) {
   json["tokens"] = made.tokens;
   json["ended"] = made.ended;
   json["log_probability"] = made.log_probability;
-  json["prompt_tokens"] = request.prompt.size();
+  json["prompt_tokens"] = pair ? request.source.size() : request.prompt.size();
   json["prefill_seconds"] = made.prefill_seconds;
   json["seconds"] = made.seconds;
   json["tokens_per_second"] = made.tokens_per_second();

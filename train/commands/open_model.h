@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "data/tokenizers/tokenizer.h"
+#include "data/objectives/objective.h"
 #include "framework/base/io.h"
 #include "models/model.h"
 #include "train/config/config.h"
@@ -15,8 +15,8 @@ struct OpenedModel {
   io::Path folder;  // the checkpoint or model folder it came from
   int64_t step = 0;
   config::Config config;
-  std::shared_ptr<const data::Tokenizer> tokenizer;
-  std::unique_ptr<models::LanguageModel> model;
+  std::shared_ptr<const data::Objective> objective;  // with the model's tokenizer
+  std::unique_ptr<models::Model> model;
   DType compute = DType::kF32;  // as it was trained; f32 on the reference device
   int64_t sequence_length = 0;  // of the stage it was saved in
 };

@@ -13,14 +13,18 @@ int64_t vocabulary_of(const config::Config& config) {
   const data::TokenizerOptions& tokenizer = config.data.tokenizer;
   const bool sized =
       tokenizer.kind == data::TokenizerKind::kBpe || tokenizer.kind == data::TokenizerKind::kSentencePiece;
-  if (sized && tokenizer.path.empty() && tokenizer.vocabulary_size > 0) return tokenizer.vocabulary_size;
-  return train::make_tokenizer(config, config.run.init_from)->vocabulary_size();
+  if (sized && tokenizer.path.empty() && tokenizer.vocabulary_size > 0) {
+    return data::planned_vocabulary(tokenizer, config.data.objective.wanted());
+  }
+  const auto objective = train::make_objective(config, train::make_tokenizer(config, config.run.init_from));
+  return objective->tokenizer().vocabulary_size();
 }
 
 }  // namespace
 
 int run_plan(const PlanOptions& options, Console& console) {
-  const config::Config config = config::load_config(options.config, options.set).config;
+  config::Config config = config::load_config(options.config, options.set).config;
+  train::resolve_labels(config);
   const train::PlanInputs inputs{.vocabulary = vocabulary_of(config)};
   const auto [plan, planned] = train::plan_run(config, inputs);
   const int64_t longest = train::longest_sequence(planned, inputs);

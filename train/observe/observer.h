@@ -58,6 +58,8 @@ struct EvaluationMetrics {
   double perplexity = kUnknown;     // a token
   double bits_per_byte = kUnknown;  // NaN where the tokenizer loses text
   double word_perplexity = kUnknown;
+  double accuracy = kUnknown;         // classes; NaN for other objectives
+  double exact = kUnknown, f1 = kUnknown;  // answers; NaN for other objectives
   int64_t tokens = 0;  // scored
   double seconds = 0;
   bool best = false;      // better than every earlier one of this run
@@ -92,6 +94,7 @@ struct RunSummary {
   double test_loss = kUnknown;  // of data.test, at the end
   double test_perplexity = kUnknown;
   double test_bits_per_byte = kUnknown;
+  double accuracy = kUnknown, exact = kUnknown, f1 = kUnknown;  // of the last evaluation, where the objective has them
   double tokens_per_second = 0;   // of this process
   int64_t peak_memory_bytes = 0;  // of this process: resident
   std::string run;                // folder

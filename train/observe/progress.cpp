@@ -121,6 +121,8 @@ void ProgressObserver::on_evaluation(const EvaluationMetrics& m) {
   const char* mark = console_.color() && !console_.verbose() ? "\x1b[36m[eval]\x1b[0m  " : "[eval]  ";
   std::string text =
       fmt::format(" step {} | {} loss {:.4f} nats/token | perplexity {:.4g}", m.step, m.split, m.loss, m.perplexity);
+  if (std::isfinite(m.accuracy)) text += fmt::format(" | accuracy {:.4f}", m.accuracy);
+  if (std::isfinite(m.exact)) text += fmt::format(" | exact {:.4f} | f1 {:.4f}", m.exact, m.f1);
   if (std::isfinite(m.bits_per_byte)) text += fmt::format(" | {:.4f} bits/byte", m.bits_per_byte);
   text += fmt::format(" | {} tokens in {}", short_count(static_cast<double>(m.tokens)), short_duration(m.seconds));
   if (m.averaged) text += " | averaged weights";

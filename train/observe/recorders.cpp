@@ -67,6 +67,9 @@ void MetricsFile::on_evaluation(const EvaluationMetrics& m) {
   line[prefix + "_perplexity"] = known(m.perplexity);
   line[prefix + "_bits_per_byte"] = known(m.bits_per_byte);
   line[prefix + "_word_perplexity"] = known(m.word_perplexity);
+  if (std::isfinite(m.accuracy)) line[prefix + "_accuracy"] = m.accuracy;
+  if (std::isfinite(m.exact)) line[prefix + "_exact"] = m.exact;
+  if (std::isfinite(m.f1)) line[prefix + "_f1"] = m.f1;
   line[prefix + "_tokens"] = m.tokens;
   line[prefix + "_seconds"] = known(m.seconds);
   add(m.step, members_of(line));
@@ -109,6 +112,10 @@ void TensorBoardObserver::on_evaluation(const EvaluationMetrics& m) {
   event.scalars.emplace_back(prefix + "perplexity", static_cast<float>(m.perplexity));
   if (std::isfinite(m.bits_per_byte)) {
     event.scalars.emplace_back(prefix + "bits_per_byte", static_cast<float>(m.bits_per_byte));
+  }
+  const std::pair<const char*, double> others[] = {{"accuracy", m.accuracy}, {"exact", m.exact}, {"f1", m.f1}};
+  for (const auto& [name, value] : others) {
+    if (std::isfinite(value)) event.scalars.emplace_back(prefix + name, static_cast<float>(value));
   }
   file_->add(event);
 }

@@ -12,20 +12,18 @@
 
 namespace longhaul::train {
 
-std::string dry_run(const config::Config& config, bool json) {
+std::string dry_run(const config::Config& given, bool json) {
+  config::Config config = given;
   set_thread_count(thread_count(config));
   check_buildable(config);
   const Device device = device_of(config);
+  resolve_labels(config);
   const Corpora corpora = open_corpora(config, make_tokenizer(config, config.run.init_from));
-  const PlanInputs inputs{.vocabulary = corpora.tokenizer->vocabulary_size()};
+  const PlanInputs inputs{.vocabulary = corpora.vocabulary()};
   const RunPlan planned = plan_run(config, inputs);
   check_kernels(planned);
-  const auto model =
-      models::make_model(model_spec(config, inputs.vocabulary), static_cast<uint64_t>(config.run.seed), device);
-  const data::TrainingBatches batches(corpora.train, {.sequence_length = config.data.sequence_length,
-                                                      .cross_documents = config.data.cross_documents,
-                                                      .shuffle = config.data.shuffle,
-                                                      .seed = static_cast<uint64_t>(config.run.seed)});
+  const auto model = models::make_any_model(model_spec(config, inputs.vocabulary), static_cast<uint64_t>(config.run.seed), device);
+  const data::TrainingBatches batches = training_batches(config, corpora, config.data.sequence_length);
   const data::Batch batch = batches.read(0, config.train.batch_size);
 
   const int64_t longest = longest_sequence(planned.config, inputs);

@@ -7,7 +7,7 @@
 namespace longhaul::train {
 
 std::optional<EvaluationResult> evaluate_split(const config::Config& config, const Stage& stage, const Trainee& trainee,
-                                               const std::shared_ptr<const data::TokenSource>& source,
+                                               const data::Objective& objective, const data::Split& split,
                                                const std::function<void(int64_t scored, int64_t of)>& told) {
   bool interrupted = false;
   EvaluationRequest request;
@@ -23,7 +23,7 @@ std::optional<EvaluationResult> evaluate_split(const config::Config& config, con
   std::optional<optim::MovingAverage::Swap> averaged;
   if (trainee.average()) averaged.emplace(*trainee.average());
   try {
-    return evaluate(trainee.model(), source, request);
+    return evaluate(trainee.model(), objective, split, request);
   } catch (const Error&) {
     if (interrupted) return std::nullopt;
     throw;

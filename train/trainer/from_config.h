@@ -32,7 +32,7 @@ optim::Schedule schedule_of(const config::ScheduleConfig& config, int64_t steps,
 /// The model's parameters in order, tied ones once, without those that train.freeze names: these gather no gradients
 /// from here on.
 /// throws ConfigError naming a pattern that fits no parameter, or when nothing is left to train
-std::vector<optim::Parameter> trained_parameters(const models::LanguageModel& model,
+std::vector<optim::Parameter> trained_parameters(const models::Model& model,
                                                  const std::vector<std::string>& freeze);
 
 }  // namespace longhaul::train

@@ -43,15 +43,14 @@ class Trainer {
   void cut_files();
   Exit loop();
   void take_step();
-  double learning_rate(int64_t scored) const;
+  double learning_rate(int64_t read) const;
   void count(const StepOutcome& outcome, const data::Batch& batch, double rate, double seconds);
   void journal_step(double loss);
   void after_step(const Progress& before);
   void write_log();
   bool evaluate_now();
   bool evaluate_test();
-  std::optional<EvaluationResult> evaluate(const std::string& split,
-                                           const std::shared_ptr<const data::TokenSource>& source);
+  std::optional<EvaluationResult> evaluate(const data::Split& split);
   void save(bool must);
   void close_off();
   StepMetrics metrics(double loss, double speed) const;

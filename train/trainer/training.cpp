@@ -82,7 +82,7 @@ void tell_measured(const Plan& plan, Device device) {
 
 RunSummary train_prepared(Prepared& prepared, const TrainingOptions& options, std::unique_ptr<Observer> observer) {
   const RunFolder& folder = prepared.folder;
-  const RunPlan planned = plan_run(prepared.config, {.vocabulary = prepared.corpora.tokenizer->vocabulary_size()});
+  const RunPlan planned = plan_run(prepared.config, {.vocabulary = prepared.corpora.vocabulary()});
   check_kernels(planned);
   Trainer trainer(prepared, options);
   {

@@ -49,7 +49,7 @@ int64_t measured_peak(const config::Config& config) {
   for (int i = 0; i < 4; ++i) batch.push_back(Tensor::of<int32_t>(shape, ids));
   for (int step = 1; step <= 3; ++step) {
     const StepOutcome outcome = trainee.step().run(
-        {.tokens = batch[0], .targets = batch[1], .scored = shape.elements(), .step = step, .learning_rate = 1e-3});
+        {.batch = {.inputs = {.tokens = batch[0]}, .targets = batch[1]}, .scored = shape.elements(), .step = step, .learning_rate = 1e-3});
     EXPECT_FALSE(outcome.skipped) << outcome.reason;
   }
   return memory.report().total_peak - before;
