@@ -35,9 +35,9 @@ struct Plan {
   Pattern pattern;
   int64_t heads = 1, rounds = 1;
   bool sorted = false;
-  Tensor buckets;  // [B, H, R, N]
-  LshOptions options;
-  LshFacts facts;
+  Tensor buckets = {};  // [B, H, R, N]
+  LshOptions options = {};
+  LshFacts facts = {};
 };
 
 /// What one round needs beside the operands, kept alive while its kernel runs.

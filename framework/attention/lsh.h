@@ -14,12 +14,12 @@
 namespace longhaul::attention {
 
 struct LshOptions {
-  Pattern pattern;  // pattern::sorted_chunks(N, chunks), with segments where there are documents
-  pattern::ChunkOptions chunks;
+  Pattern pattern = {};  // pattern::sorted_chunks(N, chunks), with segments where there are documents
+  pattern::ChunkOptions chunks = {};
   /// Buckets [B, H, R, N] are numbers below this; one more for padding.
   int64_t buckets = 2;
   /// dropout.stream.layer below 65536: rounds draw from layers of their own behind it.
-  kernels::AttentionDropout dropout;
+  kernels::AttentionDropout dropout = {};
 };
 
 /// What is known of the tokens.

@@ -25,6 +25,7 @@ struct Case {
   int64_t length = 20, chunk = 4, rounds = 2, before = 1, after = 0;
   bool causal = true, padded = false, documents = false;
   double dropout = 0;
+  int64_t batch = 2, width = 16;
 };
 
 Out hashed(In in, const Case& c) {
@@ -52,7 +53,7 @@ Out hashed(In in, const Case& c) {
 }
 
 OpCase hashed_case(const char* name, const Case& c) {
-  const Shape shape{2, c.length, 16};
+  const Shape shape{c.batch, c.length, c.width};
   return {.op = "lsh_attention",
           .name = name,
           .inputs = {{shape}, {shape}, {shape}},
@@ -62,7 +63,7 @@ OpCase hashed_case(const char* name, const Case& c) {
 
 const bool kHashed = add_cases({
     hashed_case("two rounds, causal", {}),
-    hashed_case("one round, chunks longer than a tile", {.length = 150, .chunk = 70, .rounds = 1}),
+    hashed_case("one round, chunks longer than a tile", {.length = 150, .chunk = 70, .rounds = 1, .batch = 1, .width = 4}),
     hashed_case("three rounds, ragged length", {.length = 21, .rounds = 3}),
     hashed_case("two-sided with look-ahead and padding",
                 {.length = 22, .chunk = 5, .after = 1, .causal = false, .padded = true}),

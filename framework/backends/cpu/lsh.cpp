@@ -1,5 +1,5 @@
 #include <atomic>
-#include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "framework/backends/cpu/fill.h"
