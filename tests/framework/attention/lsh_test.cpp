@@ -10,7 +10,6 @@
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
 #include "framework/pattern/builders.h"
-#include "tests/cases/case_table.h"
 
 namespace longhaul::testing {
 namespace {
@@ -24,16 +23,26 @@ struct Scene {
   Device device = Device::reference();
   DType dtype = DType::kF64;
 
-  Tensor operand(uint32_t k) const { return make_input({{batch, length, heads * head_dim}}, k, dtype, device); }
-  Tensor rotations() const {
-    return attention::lsh_rotations(heads, head_dim, rounds, hash,
-                                    {.seed = 3, .step = 1, .layer = 2, .purpose = RandomPurpose::kHashRotation}, dtype,
-                                    device);
-  }
-  attention::LshOptions options() const {
-    return {
-        .pattern = pattern::sorted_chunks(length, chunks), .chunks = chunks, .buckets = hash.buckets(), .dropout = {}};
-  }
+  /// The same normal numbers for every device and type.
+  Tensor operand(uint32_t k) const {
+    const RandomStream stream{.seed = 7, .step = 0, .layer = k, .purpose = RandomPurpose::kTest};
+    std::vector<float> values;
+    for (int64_t i = 0; i < batch * length * heads * head_dim; ++i)
+      values.push_back(static_cast<float>(stream.normal(static_cast<uint64_t>(i))));
+    const Shape shape{batch, length, heads * head_dim};
+    if (dtype == DType::kF64) return Tensor::of<double>(shape, {values.begin(), values.end()}, device);
+    return Tensor::of<float>(shape, values, device);
+  }}, k, dtype, device);
+}
+Tensor rotations() const {
+  return attention::lsh_rotations(heads, head_dim, rounds, hash,
+                                  {.seed = 3, .step = 1, .layer = 2, .purpose = RandomPurpose::kHashRotation}, dtype,
+                                  device);
+}
+attention::LshOptions options() const {
+  return {
+      .pattern = pattern::sorted_chunks(length, chunks), .chunks = chunks, .buckets = hash.buckets(), .dropout = {}};
+}
 };
 
 double at(const Tensor& t, int64_t i) {
