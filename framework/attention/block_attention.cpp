@@ -27,6 +27,8 @@ TokenField<T> field(const Tensor& fact, const char* name, int64_t batch, int64_t
   return out;
 }
 
+}  // namespace
+
 TokenInfo token_info(const TokenFacts& facts, int64_t batch, int64_t heads, int64_t rows, int64_t tile_rows) {
   return {.position = field<int32_t>(facts.position, "position", batch, heads, rows),
           .segment = field<int32_t>(facts.segment, "segment", batch, heads, rows),
@@ -35,8 +37,6 @@ TokenInfo token_info(const TokenFacts& facts, int64_t batch, int64_t heads, int6
           .valid = field<uint8_t>(facts.valid, "valid", batch, heads, rows),
           .rows = field<int32_t>(facts.rows, "rows", batch, heads, tile_rows)};
 }
-
-}  // namespace
 
 void check_operands(const Operands& o, const AttentionSpec& spec) {
   const Shape &q = o.query.shape(), &k = o.key.shape(), &v = o.value.shape();

@@ -87,7 +87,7 @@ struct AttentionCall {
   uint64_t first_row = 0;
   int splits = 1;                // backward: ranges of key tiles with their own sums of dquery
   float* dquery_sums = nullptr;  // [B, H, splits, query_tiles 64, width] when splits > 1
-  float* chunk_sums = nullptr;   // few rows: [B, H, Nq, chunks, dv rounded up + 16]
+  float* chunk_sums = nullptr;   // few rows: [B, H, rows in tile order, chunks, dv rounded up + 16]
   int64_t chunks = 1;
   RelativeCall relative;
 

@@ -38,7 +38,7 @@ static void add_values(const float* p, uint64_t seen, const char* head, int64_t 
 
 /// Result of one query row over one chunk of keys: out [padded(dv)], then reference and sum.
 LONGHAUL_INLINE float* chunk_result(const AttentionCall& call, int64_t b, int64_t h, int64_t i, int64_t chunk) {
-  return call.chunk_sums + (((b * call.heads + h) * call.queries + i) * call.chunks + chunk) * (padded(call.dv) + 16);
+  return call.chunk_sums + (((b * call.heads + h) * call.query_rows + i) * call.chunks + chunk) * (padded(call.dv) + 16);
 }
 
 /// Few queries, many keys: keys and values are read once, in place. One chunk of key tiles of one key head.
