@@ -1,6 +1,7 @@
 #include "models/model.h"
 
 #include "framework/base/error.h"
+#include "models/common/segment_memory.h"
 
 namespace longhaul::models {
 namespace {
@@ -18,6 +19,10 @@ int64_t Model::parameter_count() const {
   int64_t count = 0;
   for (const auto& parameter : parameters()) count += parameter.variable.value().elements();
   return count;
+}
+
+void DecodeState::set_memory(const std::map<std::string, Tensor>&) {
+  fail<CheckpointError>("[generate] this model keeps no memory that could be given to it");
 }
 
 void Model::prepare(DecodeState& state, int64_t batch, int64_t capacity) {
@@ -39,7 +44,7 @@ ops::LossOptions Model::chunked(ops::LossOptions options) const {
 
 ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end) {
   const auto part = [&](const Tensor& tensor) { return tensor.defined() ? tensor.slice(0, first, end) : Tensor(); };
-  const auto parts = [&](const ModelInputs& all) { return ModelInputs{part(all.tokens), part(all.documents), part(all.valid), part(all.focus)}; };
+  const auto parts = [&](const ModelInputs& all) { return ModelInputs{part(all.tokens), part(all.documents), part(all.valid), part(all.focus), all.memory}; };
   return {parts(batch.inputs), part(batch.targets), parts(batch.source)};
 }
 
@@ -59,6 +64,7 @@ std::unique_ptr<Model> make_any_model(const ModelSpec& spec, uint64_t seed, Devi
   if (spec.form == Form::kEncoderDecoder) return make_sequence_model(spec, seed, device, dtype);
   return make_model(spec, seed, device, dtype);
 }
+std::unique_ptr<SegmentMemory> Model::start_memory(const MemoryRequest&) const { return nullptr; }
 
 std::unique_ptr<LanguageModel> make_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {
   nn::Initializer init(seed, device, dtype);

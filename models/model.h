@@ -1,6 +1,7 @@
 // defines: HeadKind, HeadSpec, ModelSpec, ModelInputs, ModelBatch, DecodeState, Model, LanguageModel, SequenceModel, make_model,
 // make_sequence_model, make_any_model, rows_of
 #pragma once
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,6 +35,8 @@ struct ModelSpec {
   MemoryOptions memory;
 };
 
+class SegmentMemory;
+
 struct ModelInputs {
   Tensor tokens = {};     // [B, N] i32
   Tensor documents = {};  // [B, N] i32 or undefined; tokens see only tokens of the same number
@@ -41,6 +44,15 @@ struct ModelInputs {
   /// [B, N] u8 or undefined; 1 = a token the task turns on: the first one of a text to classify, a question. What families
   /// with global attention make global.
   Tensor focus = {};
+  SegmentMemory* memory = nullptr;  // of recurrent models: seen, then replaced; rows from context.first_row on
+};
+
+/// The memory that is wanted of a recurrent model.
+struct MemoryRequest {
+  int64_t rows = 1;       // streams
+  bool training = false;  // as long as in training, else as in evaluation
+  int64_t length = 0;     // tokens; 0 = as the model's options say
+  DType compute = DType::kF32;
 };
 
 /// What a model is trained or scored on.
@@ -64,6 +76,11 @@ class DecodeState {
   int64_t capacity() const { return capacity_; }  // tokens that fit
   int64_t batch() const { return batch_; }
 
+  /// What a model of constant memory knows of everything it has read, by name; empty where a state grows with its tokens.
+  virtual std::map<std::string, Tensor> memory() const { return {}; }
+  /// Goes on, with length 0, from what memory() gave. throws CheckpointError when it does not fit this state
+  virtual void set_memory(const std::map<std::string, Tensor>& memory);
+
  protected:
   friend class Model;
   int64_t length_ = 0, capacity_ = 0, batch_ = 0;
@@ -82,6 +99,8 @@ class Model : public nn::Module {
   /// padding has -1e9. The batch's targets are not read.
   virtual Variable outputs(const ModelBatch& batch, const nn::StepContext& context) const = 0;
 
+  /// A memory in which streams have not begun; null where the model carries nothing from segment to segment.
+  virtual std::unique_ptr<SegmentMemory> start_memory(const MemoryRequest& request) const;
   /// Appends tokens [B, n] i32 and returns the logits [B, V] that follow the last of them, in the parameters' dtype.
   /// Equals the last row of logits().
   virtual Tensor decode(const Tensor& tokens, DecodeState& state, const nn::StepContext& context) const = 0;

@@ -2,11 +2,12 @@
 
 #include "models/local/options.h"
 #include "models/transformer/options.h"
+#include "models/transformer_xl/options.h"
 
 namespace longhaul::models {
 
 const std::vector<FamilyInfo>& families() {
-  static const std::vector<FamilyInfo> all = {transformer_family(), local_family()};
+  static const std::vector<FamilyInfo> all = {transformer_family(), local_family(), transformer_xl_family()};
   return all;
 }
 

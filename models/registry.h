@@ -1,4 +1,4 @@
-// defines: ModelContext, FamilyOptions, FamilyInfo, families, find_family
+// defines: ModelContext, FamilyOptions, StreamNeeds, FamilyInfo, families, find_family
 //
 // The catalogue of model families as the configuration sees it: a name, an options object, the declaration of its keys,
 // and the rules between them.
@@ -43,6 +43,13 @@ struct FamilyOptions {
   BodyOptions body;
 };
 
+/// How a model that carries a memory reads its data: streams, some segments of each in a step.
+struct StreamNeeds {
+  int64_t segments = 1;      // of a step, each data.sequence_length long
+  int64_t memory = 0;        // tokens kept between steps
+  bool documents = false;    // tokens see only those of their own document
+};
+
 /// Reports a conflict: the key inside `model` it is about ("heads") and what is wrong ("does not divide model.dim =
 /// 10").
 using Complain = std::function<void(std::string_view key, const std::string& what)>;
@@ -61,6 +68,8 @@ struct FamilyInfo {
   std::function<void(const FamilyOptions&, const ModelContext&, const Complain&)> check;
   /// Who sees whom in a layer of this family, as the kernels of a model with these options run it.
   std::function<Pattern(const FamilyOptions&, Form, const Extent&)> pattern;
+  /// How its models read streams; empty where nothing is carried from step to step.
+  std::function<StreamNeeds(const FamilyOptions&)> streams;
   /// What runs the stored reference cases of the systems this family stands for; empty: there are none.
   std::vector<std::shared_ptr<const ReferenceLoader>> references;
   /// Builds a decoder or encoder; the options of the specification are of this family, resolved and checked.

@@ -24,6 +24,7 @@ struct Batch {
   std::vector<int64_t> lengths;  // [B] tokens of `tokens` that are not filled up
   int64_t scored = 0;            // targets that are not -1
   int64_t read = 0;              // tokens that are not filled up, those of the source included
+  bool begins_streams = false;   // streams: nothing precedes these rows
 };
 
 /// One row to make: a sample of the split, and the number that all its random choices are keyed by besides the seed. In

@@ -50,6 +50,7 @@ struct EvalOptions {
   Protocol protocol = Protocol::kAuto;  // kAuto: block; memory for recurrent families
   int64_t context = 0;                  // tokens; 0 = the model's sequence length
   int64_t stride = 0;                   // tokens; 0 = what the protocol says
+  int64_t memory = 0;                   // tokens kept before a window; 0 = as the model's configuration says
   bool cross_documents = false;         // one stream over all documents
   int64_t batch = 0;                    // windows at once; 0 = what fits
   std::string per_token;                // file of one line a token; empty: none
@@ -68,6 +69,7 @@ struct GenerateOptions {
   int64_t top_k = 0;         // 0 = off
   double top_p = 1.0;        // 1 = off
   int64_t beams = 1;         // above 1: beam search, which draws nothing
+  std::string state;         // file of a recurrent model's memory, read where it is there and written; empty: none
   int64_t seed = 1;
   DeviceOptions device;
   bool json = false;

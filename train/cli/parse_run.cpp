@@ -34,6 +34,8 @@ void parse_eval(CLI::App& app, EvalOptions& o) {
   whole_flag(app, "--context", o.context, 1, "tokens of a window", "the model's sequence length");
   whole_flag(app, "--stride", o.stride, 1, "tokens between windows, for --protocol strided",
              "context for block, 1 for sliding");
+  whole_flag(app, "--memory", o.memory, 1, "tokens kept before a window, for --protocol memory",
+             "model.memory.eval_length");
   switch_flag(app, "--cross-documents", o.cross_documents, "one stream over all documents, in order");
   whole_flag(app, "--batch", o.batch, 1, "windows at once", "what fits");
   text_flag(app, "--per-token", o.per_token, "FILE", "write one line for each scored token");
@@ -57,6 +59,8 @@ void parse_generate(CLI::App& app, GenerateOptions& o) {
               "off");
   whole_flag(app, "--beams", o.beams, 1, "beams of a search for the most likely text; 1 draws instead");
   whole_flag(app, "--seed", o.seed, 0, "of the draws");
+  text_flag(app, "--state", o.state, "FILE",
+            "recurrent families: go on from the memory in FILE where it is there, and leave the new one in it");
   device_flags(app, o.device);
   json_flag(app, o.json);
   example(app, "longhaul generate runs/quickstart --prompt \"It was a dark\" --max-new 100 --temperature 0.8");

@@ -50,12 +50,14 @@ int run_bench_step(const BenchOptions& options, Console& console) {
                                   : train::largest_micro_batch(config, {.vocabulary = vocabulary});
   const data::TrainingBatches batches = train::training_batches(config, corpora, config.data.sequence_length);
   const train::Trainee trainee(config, vocabulary, stages[0], micro_batch);
+  models::SegmentMemory* carried = trainee.memory();
   std::vector<double> seconds;
   double loss = 0, tokens = 0;
   for (int64_t step = 1; step <= kWarmUpSteps + options.steps; ++step) {
     const auto start = std::chrono::steady_clock::now();
     const data::Batch batch = batches.read((step - 1) * config.train.batch_size, config.train.batch_size);
-    const train::StepOutcome outcome = trainee.step().run({.batch = train::model_batch(batch, trainee.model().device()),
+    if (carried && batch.begins_streams) carried->reset();
+    const train::StepOutcome outcome = trainee.step().run({.batch = train::model_batch(batch, trainee.model().device(), carried),
                                                            .scored = batch.scored,
                                                            .step = step,
                                                            .learning_rate = config.train.optimizer.learning_rate});

@@ -13,7 +13,7 @@
 namespace longhaul::cli {
 namespace {
 
-train::EvaluationProtocol protocol_of(const EvalOptions& options) {
+train::EvaluationProtocol protocol_of(const EvalOptions& options, bool recurrent) {
   switch (options.protocol) {
     case Protocol::kSliding:
       return train::EvaluationProtocol::kSliding;
@@ -22,7 +22,8 @@ train::EvaluationProtocol protocol_of(const EvalOptions& options) {
     case Protocol::kMemory:
       return train::EvaluationProtocol::kMemory;
     case Protocol::kAuto:
-      return options.stride > 0 ? train::EvaluationProtocol::kStrided : train::EvaluationProtocol::kBlock;
+      if (options.stride > 0) return train::EvaluationProtocol::kStrided;
+      return recurrent ? train::EvaluationProtocol::kMemory : train::EvaluationProtocol::kBlock;
     case Protocol::kBlock:
       break;
   }
@@ -50,7 +51,8 @@ class Progress {
 }  // namespace
 
 int run_eval(const EvalOptions& options, Console& console) {
-  const bool fixed_stride = options.protocol == Protocol::kBlock || options.protocol == Protocol::kSliding;
+  const bool fixed_stride = options.protocol == Protocol::kBlock || options.protocol == Protocol::kSliding ||
+                            options.protocol == Protocol::kMemory;
   check<ConfigError>(!fixed_stride || options.stride == 0,
                      "[eval] --stride {} does not go with this --protocol, which has a stride of its own\n"
                      "  hint: use --protocol strided",
@@ -65,7 +67,11 @@ int run_eval(const EvalOptions& options, Console& console) {
       "data", options.data.entries(), {.corpus = opened.config.data.corpus, .cache_folder = opened.config.data.cache});
 
   train::EvaluationRequest request;
-  request.protocol = protocol_of(options);
+  const bool recurrent = models::find_family(opened.model->spec().family)->streams != nullptr;
+  request.protocol = protocol_of(options, recurrent);
+  check<ConfigError>(options.memory == 0 || request.protocol == train::EvaluationProtocol::kMemory,
+                     "[eval] --memory {} goes with --protocol memory of a recurrent model only", options.memory);
+  request.memory = options.memory;
   request.context = options.context > 0 ? options.context : opened.sequence_length;
   request.stride = options.stride;
   request.cross_documents = options.cross_documents;

@@ -1,12 +1,15 @@
 #include "train/commands/generate.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "framework/base/error.h"
+#include "framework/checkpoint/checkpoint.h"
 #include "train/commands/device.h"
 #include "train/commands/input.h"
 #include "train/commands/open_model.h"
 #include "train/generate/generate.h"
+#include "train/generate/state_file.h"
 #include "train/generate/text_stream.h"
 
 namespace longhaul::cli {
@@ -31,13 +34,24 @@ int run_generate(const GenerateOptions& options, Console& console) {
   train::GenerateRequest request;
   const data::ExtendedTokenizer& tokenizer = opened.objective->tokenizer();
   const bool pair = opened.objective->info().sides == data::Sides::kEncoderDecoder;
+  std::optional<train::GenerationState> before;
+  std::string weights;
+  if (!options.state.empty()) {
+    const checkpoint::Manifest manifest = checkpoint::read_manifest(opened.folder);
+    const auto* file = manifest.find(checkpoint::file_name(checkpoint::Section::kModel));
+    check<CheckpointError>(file != nullptr, "[generate] {} lists no weights", opened.folder.string());
+    weights = file->sha256;
+    if (io::exists(options.state)) before = train::read_generation_state(options.state, weights);
+    request.before = before ? &*before : nullptr;
+    request.keep_state = true;
+  }
   if (pair) {
     request.source = tokenizer.encode(prompt);
     request.source.push_back(tokenizer.special().end);
     request.prompt = {opened.objective->start_of_target()};
   } else {
     request.prompt = tokenizer.encode(prompt);
-    if (request.prompt.empty()) request.prompt = train::start_tokens(tokenizer);
+    if (request.prompt.empty() && !before) request.prompt = train::start_tokens(tokenizer);
   }
   request.max_new = options.max_new;
   request.sampling = {.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p};
@@ -56,6 +70,7 @@ int run_generate(const GenerateOptions& options, Console& console) {
   const train::Generation made =
       train::generate(*opened.model, request, [&](int32_t token) { give(stream.add(token)); });
   give(stream.finish());
+  if (request.keep_state) train::write_generation_state(options.state, made.state, weights);
   if (!options.json) {
     console.stream("\n");
     return 0;

@@ -231,6 +231,32 @@ void check_model(const Config& config, Findings& found) {
   }
 }
 
+// A stream belongs to a row of the batch, and its memory goes on from stage to stage.
+void check_streams(const Config& config, Findings& found) {
+  const models::FamilyInfo& family = *models::find_family(config.model.family);
+  if (!family.streams) return;
+  const models::StreamNeeds needs = family.streams(*config.model.options);
+  if (!config.data.cross_documents) {
+    found.add("data.cross_documents",
+              fmt::format("has no effect: streams of model.family = {} run over all documents; model.memory.reset = "
+                          "document keeps them apart",
+                          config.model.family));
+  }
+  for (size_t i = 0; i < config.train.stages.size(); ++i) {
+    const StageConfig& stage = config.train.stages[i];
+    if (stage.batch_size > 0 && stage.batch_size != config.train.batch_size) {
+      found.given(fmt::format("train.stages[{}].batch_size", i),
+                  fmt::format("may not differ from train.batch_size = {}: each row of a batch has a memory",
+                              config.train.batch_size));
+    }
+    const models::StreamNeeds now = family.streams(*stage.model);
+    if (now.memory != needs.memory || now.documents != needs.documents || now.segments != needs.segments) {
+      found.given(fmt::format("train.stages[{}].model.memory", i),
+                  "may not change between stages: the memory goes on from one to the next");
+    }
+  }
+}
+
 void check_train(const Config& config, Findings& found) {
   const TrainConfig& train = config.train;
   if (train.micro_batch > train.batch_size) {
@@ -273,6 +299,7 @@ std::vector<Finding> check_config(const Config& config) {
   check_run(config, found);
   check_data(config, found);
   check_model(config, found);
+  check_streams(config, found);
   check_train(config, found);
   return found.list;
 }

@@ -9,6 +9,7 @@
 #include "data/sampler/batches.h"
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
+#include "models/common/segment_memory.h"
 #include "train/evaluate/buckets.h"
 
 namespace longhaul::train {
@@ -25,9 +26,7 @@ int64_t stride_of(const EvaluationRequest& request) {
     case EvaluationProtocol::kStrided:
       break;
     case EvaluationProtocol::kMemory:
-      fail<ConfigError>(
-          "[eval] protocol memory carries state from window to window, which this model does not have\n"
-          "  hint: use block, strided or sliding");
+      return request.context;
   }
   check<ConfigError>(request.stride > 0, "[eval] protocol strided needs a stride of 1 to {} tokens, received {}",
                      request.context, request.stride);
@@ -80,7 +79,17 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
                      vocabulary, model.spec().vocabulary);
   const data::EvaluationBatches batches(
       source, {.context = request.context, .stride = stride, .cross_documents = request.cross_documents});
-  const int64_t rows = request.batch > 0 ? request.batch : std::max<int64_t>(1, kBatchTokens / request.context);
+  const bool carries = request.protocol == EvaluationProtocol::kMemory;
+  const auto memory =
+      carries ? model.start_memory({.rows = 1, .length = request.memory, .compute = request.compute}) : nullptr;
+  check<ConfigError>(!carries || memory,
+                     "[eval] protocol memory carries state from window to window, which this model does not have\n"
+                     "  hint: use block, strided or sliding");
+  check<ConfigError>(!carries || request.batch <= 1,
+                     "[eval] protocol memory reads one window after the other, received a batch of {}", request.batch);
+  const int64_t rows = carries             ? 1
+                       : request.batch > 0 ? request.batch
+                                           : std::max<int64_t>(1, kBatchTokens / request.context);
 
   EvaluationResult result;
   const data::EvaluationCounts& counts = batches.counts();
@@ -94,6 +103,7 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
   result.protocol = request.protocol;
   result.context = request.context;
   result.stride = stride;
+  result.memory = memory ? memory->plan().length : 0;
 
   nn::StepContext context;
   context.compute = request.compute;
@@ -104,7 +114,14 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
   const auto start = std::chrono::steady_clock::now();
   for (int64_t first = 0; first < batches.windows(); first += rows) {
     const data::Batch batch = batches.read(first, rows);
-    const auto loss = model.loss({.tokens = on_device(batch.tokens, model.device()), .documents = {}, .valid = {}},
+    // A stream begins with the split, or with each document.
+    if (memory && (first == 0 || (!request.cross_documents && batch.positions.data<int32_t>()[0] == 0))) memory->reset();
+    const int64_t before = memory ? memory->filled(0, 1) : 0;
+    const bool by_document = memory && memory->plan().documents;
+    const auto loss = model.loss({.tokens = on_device(batch.tokens, model.device()),
+                                  .documents = by_document ? on_device(batch.documents, model.device()) : Tensor(),
+                                  .valid = {},
+                                  .memory = memory.get()},
                                  on_device(batch.targets, model.device()), context, {});
     const int64_t width = batch.tokens.size(1);
     const float* nll = loss.nll.data<float>();
@@ -116,7 +133,7 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
       const auto place = places.after(documents[i], positions[i]);
       result.nats += nll[i];
       by_position.add(place.position, nll[i]);
-      by_context.add(i % width + 1, nll[i]);
+      by_context.add(before + i % width + 1, nll[i]);
       if (request.per_token) request.per_token({place.document, place.position, targets[i], nll[i]});
     }
     scored += batch.scored;

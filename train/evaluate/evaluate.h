@@ -34,6 +34,7 @@ struct EvaluationRequest {
   EvaluationProtocol protocol = EvaluationProtocol::kBlock;
   int64_t context = 0;           // L, tokens a window holds
   int64_t stride = 0;            // kStrided only: 1 <= stride <= context
+  int64_t memory = 0;            // kMemory only: tokens kept before a window; 0 = as the model's options say
   bool cross_documents = false;  // one stream over all documents
   int64_t batch = 0;            // windows at once; 0 = about 8,192 tokens of them. Does not change any figure's meaning
   DType compute = DType::kF32;  // operands of products
@@ -68,6 +69,7 @@ struct EvaluationResult {
   int64_t context = 0;
   int64_t stride = 0;
   std::vector<PositionLoss> by_position;  // by position of the target in its document
+  int64_t memory = 0;                     // kMemory: tokens kept before a window
   std::vector<PositionLoss> by_context;   // by tokens the model could see when it predicted the target
   double seconds = 0;                     // wall time of the model's work
 

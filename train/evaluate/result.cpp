@@ -91,6 +91,7 @@ std::string to_json(const EvaluationResult& r) {
   json["protocol"] = name_of(r.protocol);
   json["context"] = r.context;
   json["stride"] = r.stride;
+  json["memory"] = r.memory;
   json["by_position"] = list_of(r.by_position);
   json["by_context"] = list_of(r.by_context);
   json["seconds"] = r.seconds;
@@ -114,7 +115,10 @@ std::string to_text(const EvaluationResult& r) {
   figure("word perplexity", r.word_perplexity());
   figure("bits per byte", r.bits_per_byte());
   figure("bits per character", r.bits_per_character());
-  if (r.whole_text) row("protocol", fmt::format("{}, context {}, stride {}", name_of(r.protocol), r.context, r.stride));
+  if (r.whole_text) {
+    row("protocol", fmt::format("{}, context {}, stride {}", name_of(r.protocol), r.context, r.stride) +
+                        (r.memory > 0 ? fmt::format(", memory {}", r.memory) : ""));
+  }
   row("scored", fmt::format("{} tokens, {} bytes, {} words, {} document{}", r.tokens, r.bytes, r.words, r.documents,
                             r.documents == 1 ? "" : "s"));
   row("speed", grouped(r.tokens_per_second()) + " tokens/s");

@@ -12,8 +12,12 @@ int64_t longest_of(const models::Model& model) {
 }
 
 Decoder::Decoder(const models::Model& model, std::vector<std::vector<int32_t>> rows, int64_t most, DType compute,
-                 std::vector<int32_t> source)
-    : model_(model), rows_(std::move(rows)), source_(std::move(source)), capacity_(std::min(longest_of(model), most)) {
+                 std::vector<int32_t> source, const std::map<std::string, Tensor>* before)
+    : model_(model),
+      rows_(std::move(rows)),
+      source_(std::move(source)),
+      capacity_(std::min(longest_of(model), most)),
+      before_(before) {
   context_.compute = compute;
 }
 
@@ -37,6 +41,7 @@ Tensor Decoder::read() {
   for (const auto& row : rows_) values.insert(values.end(), row.end() - seen, row.end());
   state_.reset();  // the old cache goes before the new one comes
   state_ = start(batch);
+  if (before_) state_->set_memory(*before_);
   return model_.decode(Tensor::of<int32_t>({batch, seen}, values, model_.device()), *state_, context_);
 }
 

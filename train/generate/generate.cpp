@@ -50,6 +50,29 @@ void check_request(const models::Model& model, const GenerateRequest& request) {
   check<ConfigError>(static_cast<int64_t>(request.source.size()) <= longest_of(model),
                      "[generate] the source has {} tokens, the model's position table serves {} (model.max_positions)",
                      request.source.size(), longest_of(model));
+  const bool recurrent = models::find_family(model.spec().family)->streams != nullptr;
+  check<ConfigError>(recurrent || !(request.before || request.keep_state),
+                     "[generate] a state is kept of recurrent models only; {} sees all tokens of its text again",
+                     model.spec().family);
+  check<ConfigError>(request.beams == 1 || !request.keep_state, "[generate] beams leave no single state");
+}
+
+/// The state behind a prompt: all but its last token are read.
+Generation read_only(const models::Model& model, const GenerateRequest& request) {
+  Generation result;
+  std::vector<int32_t> read = request.prompt;
+  result.state.last = read.back();
+  read.pop_back();
+  check<ConfigError>(!read.empty() || request.before, "[generate] one token alone leaves no state behind it");
+  if (read.empty()) {
+    result.state.memory = request.before->memory;
+    return result;
+  }
+  const auto length = static_cast<int64_t>(read.size());
+  Decoder decoder(model, {read}, length, request.compute, {}, request.before ? &request.before->memory : nullptr);
+  decoder.read();
+  result.state.memory = decoder.memory();
+  return result;
 }
 
 }  // namespace
@@ -57,16 +80,19 @@ void check_request(const models::Model& model, const GenerateRequest& request) {
 Generation generate(const models::Model& model, const GenerateRequest& given,
                     const std::function<void(int32_t)>& on_token) {
   GenerateRequest request = given;
+  if (request.before) request.prompt.insert(request.prompt.begin(), request.before->last);
   check_request(model, request);
   if (!request.source.empty()) {
     const auto begun = static_cast<int64_t>(request.prompt.size());
     request.max_new = std::min(request.max_new, longest_of(model) - begun + 1);  // the last token is not read again
   }
-  if (request.max_new <= 0) return {};
+  if (request.max_new <= 0 && !request.keep_state) return {};
   const NoTapeScope no_tape;
   auto start = std::chrono::steady_clock::now();
+  const std::map<std::string, Tensor>* before = request.before ? &request.before->memory : nullptr;
+  if (request.max_new <= 0) return read_only(model, request);
   Decoder decoder(model, {request.prompt}, static_cast<int64_t>(request.prompt.size()) + request.max_new,
-                  request.compute, request.source);
+                  request.compute, request.source, before);
   const Tensor logits = decoder.read();
   const double prefill = seconds_since(start);
   start = std::chrono::steady_clock::now();
@@ -74,6 +100,10 @@ Generation generate(const models::Model& model, const GenerateRequest& given,
       request.beams > 1 ? search_beams(decoder, logits, request) : sample(decoder, logits, request, on_token);
   result.prefill_seconds = prefill;
   result.seconds = seconds_since(start);
+  if (request.keep_state) {
+    result.state.memory = decoder.memory();
+    result.state.last = result.ended ? request.end : result.tokens.empty() ? request.prompt.back() : result.tokens.back();
+  }
   if (request.beams > 1 && on_token) {
     for (const int32_t token : result.tokens) on_token(token);
   }

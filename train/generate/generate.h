@@ -1,7 +1,9 @@
-// defines: GenerateRequest, Generation, generate, start_tokens
+// defines: GenerationState, GenerateRequest, Generation, generate, start_tokens
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "data/tokenizers/tokenizer.h"
@@ -10,8 +12,14 @@
 
 namespace longhaul::train {
 
+/// Everything a model of constant memory knows of a text, and the newest token, which it has not read yet.
+struct GenerationState {
+  std::map<std::string, Tensor> memory;
+  int32_t last = 0;
+};
+
 struct GenerateRequest {
-  std::vector<int32_t> prompt;  // at least one token; of an encoder_decoder the id before a target
+  std::vector<int32_t> prompt;  // at least one token, unless there is a state before it; of an encoder_decoder the id before a target
   std::vector<int32_t> source;  // of an encoder_decoder: what it writes about, with its end; else empty
   int64_t max_new = 200;
   SamplingOptions sampling;
@@ -19,6 +27,8 @@ struct GenerateRequest {
   uint64_t seed = 1;
   int32_t end = -1;             // stops behind this token; -1: never
   DType compute = DType::kF32;  // operands of products
+  const GenerationState* before = nullptr;  // the prompt goes on from there; null: from nothing
+  bool keep_state = false;                  // fill Generation::state; not with beams
 };
 
 struct Generation {
@@ -27,6 +37,7 @@ struct Generation {
   double log_probability = 0;   // nats, of all new tokens and the end token, without temperature or cuts
   double prefill_seconds = 0;   // reading the prompt
   double seconds = 0;           // making the tokens
+  GenerationState state;        // behind the new tokens, where it was asked for
   double tokens_per_second() const { return seconds > 0 ? static_cast<double>(tokens.size()) / seconds : 0; }
 };
 
@@ -45,6 +56,9 @@ struct Generation {
 /// throws ConfigError for a model that does not generate, a prompt or source with ids outside its vocabulary, a source that
 /// is longer than the model's table, is missing or has no reader
 Generation generate(const models::Model& model, const GenerateRequest& request,
+/// throws ConfigError for a model that does not generate, a prompt with ids outside its vocabulary, or a state that is asked
+/// of a model whose memory grows with the text
+Generation generate(const models::LanguageModel& model, const GenerateRequest& request,
                     const std::function<void(int32_t token)>& on_token = {});
 
 /// What stands before a text without a prompt: the begin id, else the end id of the document before, else a line end,

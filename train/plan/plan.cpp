@@ -11,6 +11,7 @@
 #include "framework/base/threads.h"
 #include "framework/kernels/backend.h"
 #include "framework/optim/average.h"
+#include "models/common/segment_memory.h"
 #include "train/plan/process.h"
 #include "train/trainer/from_config.h"
 #include "train/trainer/model_batch.h"
@@ -33,7 +34,9 @@ struct Rehearsal {
 // The tensors of one batch, as the samples of the objective hand them over at their largest.
 data::Batch meta_batch(const config::Config& config, int64_t rows) {
   const data::ObjectiveInfo& objective = data::objective_info(config.data.objective.kind);
-  const int64_t length = config.data.sequence_length;
+  const models::FamilyInfo& family = *models::find_family(config.model.family);
+  const int64_t segments = family.streams ? family.streams(*config.model.options).segments : 1;
+  const int64_t length = segments * config.data.sequence_length;
   const int64_t target_length = data::target_length_of(config.data.objective, length);
   const auto make = [](const Shape& shape, DType dtype) { return Tensor::empty(shape, dtype, Device::meta()); };
   data::Batch batch;
@@ -103,11 +106,15 @@ Rehearsal rehearse(const config::Config& config, const PlanInputs& inputs, int64
                            .label_smoothing = config.train.label_smoothing,
                            .compute = compute_dtype(config),
                            .seed = static_cast<uint64_t>(config.run.seed)});
+  const auto memory =
+      model->start_memory({.rows = config.train.batch_size, .training = true, .compute = compute_dtype(config)});
   const data::Batch batch = meta_batch(config, config.train.batch_size);
-  const models::ModelBatch inputs_of_step = model_batch(batch, Device::meta());
+  const models::ModelBatch inputs_of_step = model_batch(batch, Device::meta(), memory.get());
   // A third micro-batch allocates nothing that the second did not.
   const int64_t rows = std::min(config.train.batch_size, 2 * micro_batch);
-  for (int i = 1; i <= kSteps; ++i) {
+  // A memory is full after as many tokens as it keeps.
+  const int64_t steps = memory ? memory->plan().length / batch.tokens.size(1) + kSteps : kSteps;
+  for (int64_t i = 1; i <= steps; ++i) {
     step.run({.batch = rows_of(inputs_of_step, 0, rows), .scored = batch.scored, .step = i, .learning_rate = 1e-3});
   }
   out.memory = device_memory(Device::meta()).report();

@@ -35,6 +35,9 @@ int64_t group_limit() {
 double visible_keys(const models::ModelSpec& spec, models::Form form, int64_t length) {
   const models::FamilyInfo* family = models::find_family(spec.family);
   if (!family || !family->pattern) return 0;
+  if (family->streams) {
+    return static_cast<double>(family->streams(*spec.options).memory) + static_cast<double>(length + 1) / 2;
+  }
   const Pattern pattern = family->pattern(*spec.options, form, Extent::square(length));
   double pairs = 0;
   for (int layout = 0; layout < pattern.layouts(); ++layout) {
@@ -67,7 +70,7 @@ double flops_per_token(const models::ModelSpec& spec, const models::Model& model
     // Tables are looked up, not multiplied; the token table of a tied model is its output projection as well.
     const bool table = parameter.name.find("embedding") != std::string::npos;
     const bool tied_head = body.tied_embeddings && spec.head.kind == models::HeadKind::kTokens &&
-                           parameter.name == "token_embedding.weight";
+                           (parameter.name == "token_embedding.weight" || parameter.name.starts_with("embedding.tables."));
     if (value.rank() != 2 || (table && !tied_head)) continue;
     const bool source = sides && (parameter.name.starts_with("encoder.") ||
                                   parameter.name.find(".cross.key_value.") != std::string::npos);

@@ -55,6 +55,16 @@ void resolve_labels(config::Config& config) {
 
 data::TrainingBatches training_batches(const config::Config& config, const Corpora& corpora, int64_t sequence_length) {
   const auto seed = static_cast<uint64_t>(config.run.seed);
+  const models::FamilyInfo& family = *models::find_family(config.model.family);
+  if (family.streams) {
+    const models::StreamNeeds needs = family.streams(*config.model.options);
+    const data::StreamOptions options{.sequence_length = needs.segments * sequence_length,
+                                      .rows = config.train.batch_size,
+                                      .memory = needs.memory,
+                                      .shuffle = config.data.shuffle,
+                                      .seed = seed};
+    return {data::causal_streams(corpora.train.columns[0], options), false, seed};
+  }
   const data::SampleShape shape{
       .sequence_length = sequence_length, .cross_documents = config.data.cross_documents, .seed = seed};
   return {corpora.objective->samples(corpora.train, shape), config.data.shuffle, seed};

@@ -11,8 +11,10 @@ std::optional<EvaluationResult> evaluate_split(const config::Config& config, con
                                                const std::function<void(int64_t scored, int64_t of)>& told) {
   bool interrupted = false;
   EvaluationRequest request;
+  const bool carries = trainee.memory() != nullptr;
+  if (carries) request.protocol = EvaluationProtocol::kMemory;
   request.context = stage.sequence_length;
-  request.batch = config.train.micro_batch;  // an evaluation then needs less memory than a step
+  request.batch = carries ? 1 : config.train.micro_batch;  // an evaluation then needs less memory than a step
   request.cross_documents = config.data.cross_documents;
   request.compute = compute_dtype(config);
   request.progress = [&](int64_t scored, int64_t of) {

@@ -1,5 +1,7 @@
 #include "train/trainer/model_batch.h"
 
+#include "models/common/segment_memory.h"
+
 namespace longhaul::train {
 namespace {
 
@@ -12,11 +14,13 @@ Tensor on_device(const Tensor& tensor, Device device) {
 
 }  // namespace
 
-models::ModelBatch model_batch(const data::Batch& batch, Device device) {
+models::ModelBatch model_batch(const data::Batch& batch, Device device, models::SegmentMemory* memory) {
   models::ModelBatch out;
   out.inputs.tokens = on_device(batch.tokens, device);
   out.inputs.valid = on_device(batch.valid, device);
   out.inputs.focus = on_device(batch.focus, device);
+  if (memory && memory->plan().documents) out.inputs.documents = on_device(batch.documents, device);
+  out.inputs.memory = memory;
   out.targets = on_device(batch.targets, device);
   out.source.tokens = on_device(batch.source, device);
   out.source.valid = on_device(batch.source_valid, device);

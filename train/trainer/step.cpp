@@ -7,6 +7,7 @@
 #include "framework/base/error.h"
 #include "framework/kernels/backend.h"
 #include "framework/tensor/memory.h"
+#include "models/common/segment_memory.h"
 
 namespace longhaul::train {
 
@@ -63,6 +64,7 @@ StepOutcome TrainingStep::run(const StepInput& input) const {
   out.grad_norm = norm.norm;
   if (!(std::isfinite(out.loss) && norm.finite() && std::isfinite(norm.norm))) {
     out.skipped = true;
+    if (input.batch.inputs.memory) input.batch.inputs.memory->reset();
     if (!norm.first_bad.empty()) {
       out.reason = fmt::format("the gradient of {} is not finite", norm.first_bad);
       if (!std::isfinite(out.loss)) out.reason += fmt::format(" (loss {})", out.loss);

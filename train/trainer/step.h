@@ -39,7 +39,7 @@ struct StepOutcome {
 /// The loss is seeded with 1 / scored of the whole step, so gradients are sums of targets in the order of the sequences
 /// and unequal micro-batches count as they should (data spec 4.3). A step whose loss or gradient norm is not finite is
 /// skipped before anything is written: parameters, optimizer and average keep their bits; the test is written so that a
-/// NaN fails it. A step without a scored target is skipped too.
+/// NaN fails it. A memory, which may hold such numbers then, begins anew. A step without a scored target is skipped too.
 /// Also runs on meta, where it computes nothing and every update is taken: that is how memory is planned.
 class TrainingStep {
  public:

@@ -16,6 +16,7 @@ Trainee::Trainee(const config::Config& config, int64_t vocabulary, const Stage& 
   if (config.train.ema.decay > 0) {
     average_ = std::make_unique<optim::MovingAverage>(trained_, config.train.ema.decay);
   }
+  memory_ = model_->start_memory({.rows = stage.batch_size, .training = true, .compute = compute_dtype(config)});
   make_step();
 }
 
@@ -71,6 +72,7 @@ void Trainee::add_parts(checkpoint::StateRegistry& registry) {
   registry.add("model", checkpoint::Section::kModel, weights_);
   registry.add("optimizer", checkpoint::Section::kOptimizer, *optimizer_);
   if (average_) registry.add("ema", checkpoint::Section::kState, *average_);
+  if (memory_) registry.add("memory", checkpoint::Section::kState, *memory_);
 }
 
 void Trainee::Weights::save_state(StateWriter& out) const {

@@ -5,6 +5,7 @@
 
 #include "framework/base/io.h"
 #include "framework/checkpoint/registry.h"
+#include "models/common/segment_memory.h"
 #include "train/trainer/stages.h"
 #include "train/trainer/step.h"
 
@@ -25,11 +26,13 @@ class Trainee {
   const optim::MovingAverage* average() const { return average_.get(); }
   const TrainingStep& step() const { return *step_; }
   void set_probe(TrainingStep::Probe probe);
+  /// What a recurrent model carries from step to step; null for others.
+  models::SegmentMemory* memory() const { return memory_.get(); }
 
   /// Weights of a model folder; the average starts again from them. Heads over classes and spans that are not in it, or of
   /// another size, keep their drawn weights. throws CheckpointError when they do not fit
   void take_weights(const io::Path& folder);
-  /// Registers "model", "optimizer" and, where there is one, "ema".
+  /// Registers "model", "optimizer" and, where there are such, "ema" and "memory".
   void add_parts(checkpoint::StateRegistry& registry);
 
  private:
@@ -51,6 +54,7 @@ class Trainee {
   std::vector<optim::Parameter> trained_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<optim::MovingAverage> average_;
+  std::unique_ptr<models::SegmentMemory> memory_;  // one row for each sequence of the batch; all stages share it
   std::optional<TrainingStep> step_;
   TrainingStep::Probe probe_;
   Weights weights_{*this};

@@ -141,7 +141,7 @@ double Trainer::learning_rate(int64_t read) const {
                      .epochs = cursor_.cursor.epochs() - counters_.stage_epochs + epochs_per_step,
                      .seconds = clock_.seconds};
   const Progress per_step{
-      .steps = 1, .tokens = stage.batch_size * stage.sequence_length, .epochs = epochs_per_step, .seconds = 0};
+      .steps = 1, .tokens = stage.batch_size * batches_->sequence_length(), .epochs = epochs_per_step, .seconds = 0};
   return stage.learning_rate * optim::schedule_factor(schedule, now, per_step);
 }
 
@@ -160,8 +160,10 @@ void Trainer::take_step() {
   }
   const auto begin = Clock::now();
   const data::Batch batch = batches_->read(cursor_.cursor.samples, stages_[static_cast<size_t>(stage)].batch_size);
+  models::SegmentMemory* memory = trainee_->memory();
+  if (memory && batch.begins_streams) memory->reset();
   const double rate = learning_rate(batch.read);
-  last_ = trainee_->step().run({.batch = model_batch(batch, trainee_->model().device()),
+  last_ = trainee_->step().run({.batch = model_batch(batch, trainee_->model().device(), memory),
                                 .scored = batch.scored,
                                 .step = counters_.steps + 1,
                                 .learning_rate = rate});
