@@ -34,6 +34,12 @@ Tensor joined(const Tensor& before, const Tensor& after) {
   return out;
 }
 
+Tensor copied(const Tensor& tensor) {
+  const Tensor out = ops::like(tensor);
+  ops::table(out).elementwise.copy(tensor, out);
+  return out;
+}
+
 Tensor as_fact(const Tensor& ids) { return ids.defined() ? ids.reshape({ids.size(0), 1, ids.size(1)}) : Tensor(); }
 
 /// The newest `length` rows of memory and segment, as the next segment sees them.
@@ -148,7 +154,11 @@ Variable RecurrentModel::run(const ModelInputs& inputs, const nn::StepContext& c
   check<InternalError>(!state || state->plan().documents == by_document, "documents and a memory that does not know them");
 
   std::vector<Variable> memory(layers_.size());
-  for (size_t i = 0; i < layers_.size() && filled > 0; ++i) memory[i] = Variable(state->layer(static_cast<int64_t>(i), first, batch));
+  for (size_t i = 0; i < layers_.size() && filled > 0; ++i) {
+    const Tensor kept = state->layer(static_cast<int64_t>(i), first, batch);
+    // What is computed again in the backward reads its inputs again, when the memory has moved on.
+    memory[i] = Variable(spec_.memory.recompute == Recompute::kNone ? kept : copied(kept));
+  }
   Tensor remembered = state ? state->documents(first, batch) : Tensor();
 
   Variable embedded = tokens_.embed(ids);

@@ -1,11 +1,11 @@
 #include "models/transformer_xl/exchange.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "framework/base/error.h"
-#include "framework/base/fields_yaml.h"
+#include "models/exchange/model_yaml.h"
 #include "models/exchange/public_config.h"
-#include "models/registry.h"
 
 namespace longhaul::models {
 namespace {
@@ -130,17 +130,65 @@ PublicTransfoXl read_transfo_xl(const std::string& text) {
   return out;
 }
 
-exchange::Family transfo_xl_layout() {
+namespace {
+
+std::string to_json(const ModelSpec& spec) {
+  const auto& o = dynamic_cast<const RecurrentOptions&>(*spec.options);
+  const BodyOptions& body = o.body;
+  const SegmentOptions& memory = o.memory;
+  const auto only = [](bool good, const char* key, const char* what) {
+    check<CheckpointError>(good, "[exchange] model.{}: the public Transformer-XL knows {} only", key, what);
+  };
+  only(body.activation == Activation::kRelu, "activation", "relu");
+  only(body.norm_kind == NormKind::kLayer, "norm_kind", "layer");
+  only(body.bias, "bias", "true");
+  only(!o.has_final_norm(), "final_norm", "no");
+  only(memory.same_length != SameLength::kMemoryAndOne, "memory.same_length", "off and memory");
+  only(memory.reset == MemoryReset::kNone, "memory.reset", "none");
+  const AdaptiveOptions& a = o.adaptive;
+  nlohmann::ordered_json json;
+  json["adaptive"] = true;
+  json["architectures"] = {"TransfoXLLMHeadModel"};
+  json["attn_type"] = 0;
+  json["clamp_len"] = memory.eval_clamp > 0 ? memory.eval_clamp : -1;
+  json["cutoffs"] = a.cutoffs;
+  json["d_embed"] = a.embed_dim;
+  json["d_head"] = body.head_dim;
+  json["d_inner"] = body.feedforward;
+  json["d_model"] = body.dim;
+  json["div_val"] = a.div_val;
+  json["dropatt"] = body.attention_dropout;
+  json["dropout"] = body.dropout;
+  json["init_std"] = body.init_std;
+  json["layer_norm_epsilon"] = body.norm_eps;
+  json["mem_len"] = memory.eval_length;
+  json["model_type"] = "transfo-xl";
+  json["n_head"] = body.heads;
+  json["n_layer"] = body.layers;
+  json["pre_lnorm"] = body.norm == NormPlacement::kPre;
+  json["same_length"] = memory.same_length == SameLength::kMemory;
+  json["sample_softmax"] = -1;
+  auto& tied = json["tie_projs"] = nlohmann::ordered_json::array();
+  for (size_t i = 0; i <= a.cutoffs.size(); ++i)
+    tied.push_back(a.tied_projections == TiedProjections::kAll || (a.tied_projections == TiedProjections::kAllButFirst && i > 0));
+  json["tie_word_embeddings"] = body.tied_embeddings;
+  json["untie_r"] = o.untied_biases;
+  json["vocab_size"] = spec.vocabulary;
+  return json.dump(2) + "\n";
+}
+
+}  // namespace
+
+exchange::Family transfo_xl_exchange() {
   exchange::Family family;
   family.name = "transformer_xl";
   family.model_types = {"transfo-xl"};
   family.names = [](const std::string& config) { return read_transfo_xl(config).names; };
   family.to_yaml = [](const std::string& config) {
     const PublicTransfoXl read = read_transfo_xl(config);
-    std::string text = "model:\n  family: transformer_xl\n";
-    text += yaml_of([&](FieldVisitor& v) { recurrent_fields(v, *read.options); }, 2);
-    return text;
+    return exchange::model_yaml("transformer_xl", *read.options, "causal", read.options->memory.length);
   };
+  family.to_json = to_json;
   return family;
 }
 

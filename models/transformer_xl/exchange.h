@@ -1,4 +1,4 @@
-// defines: PublicTransfoXl, read_transfo_xl, transfo_xl_layout
+// defines: PublicTransfoXl, read_transfo_xl, transfo_xl_exchange
 #pragma once
 #include <memory>
 #include <string>
@@ -18,6 +18,6 @@ struct PublicTransfoXl {
 /// Options and names from config.json. throws CheckpointError for what has no counterpart here
 PublicTransfoXl read_transfo_xl(const std::string& config_json);
 
-exchange::Family transfo_xl_layout();
+exchange::Family transfo_xl_exchange();
 
 }  // namespace longhaul::models

@@ -2,6 +2,7 @@
 
 #include "models/recurrent/model.h"
 #include "models/recurrent/pattern.h"
+#include "models/transformer_xl/reference.h"
 
 namespace longhaul::models {
 
@@ -17,6 +18,7 @@ FamilyInfo transformer_xl_family() {
     return stream_pattern(extent, o.segment, o.memory.length, visible_keys(o, o.memory.length));
   };
   info.streams = [](const FamilyOptions& o) { return stream_needs(dynamic_cast<const RecurrentOptions&>(o)); };
+  info.references = {std::make_shared<TransfoXlReference>()};
   info.build = build_recurrent;
   return info;
 }

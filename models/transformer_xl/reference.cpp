@@ -1,5 +1,7 @@
 #include "models/transformer_xl/reference.h"
 
+#include <algorithm>
+
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
 #include "framework/base/io.h"

@@ -9,6 +9,7 @@
 
 #include "framework/base/error.h"
 #include "models/local/options.h"
+#include "models/recurrent/options.h"
 #include "train/config/load.h"
 
 namespace longhaul {
@@ -160,6 +161,27 @@ TEST(Configs, ExamplesOfPrecisionAndReversibilityDifferFromTheQuickStartByThatAl
   EXPECT_EQ(
       resolved("shakespeare-reversible.yaml", {}),
       resolved("quickstart.yaml", {"run.name=shakespeare-reversible", "model.layers=8", "memory.reversible=true"}));
+}
+
+TEST(Configs, RecurrentModelsReadSegmentsOfRealTexts) {
+  const auto options_of = [](const Config& config) { return dynamic_cast<const models::RecurrentOptions&>(*config.model.options); };
+  const Config words = load("wikitext2-xl.yaml");
+  EXPECT_EQ(words.data.tokenizer.kind, data::TokenizerKind::kWord);
+  EXPECT_EQ(words.train.time, 3600);
+  EXPECT_EQ(options_of(words).memory.eval_length, 640);
+  EXPECT_EQ(options_of(words).adaptive.cutoffs, (std::vector<int64_t>{4000, 12000}));
+  for (const char* name : {"enwik8-xl.yaml", "text8-xl.yaml"}) {
+    const Config config = load(name);
+    EXPECT_EQ(config.model.family, "transformer_xl");
+    ASSERT_EQ(config.data.train.size(), 1u);
+    EXPECT_EQ(config.data.train[0].part, units::parse_percent_range("0%..90%"));
+    EXPECT_EQ(config.data.valid[0].part, units::parse_percent_range("90%..95%"));
+  }
+  EXPECT_EQ(options_of(load("text8-xl.yaml")).memory.bptt_segments, 2);
+  EXPECT_EQ(options_of(load("books-xl.yaml")).memory.reset, models::MemoryReset::kDocument);
+  const Config bench = load("bench/transformer-xl.yaml");
+  EXPECT_EQ(std::tuple(bench.train.batch_size, bench.data.sequence_length, options_of(bench).memory.length, options_of(bench).adaptive.cutoffs.size()),
+            std::tuple(8, 512, 512, 0u));
 }
 
 TEST(Configs, QuickStartReadsTheTextThatShipsWithTheProject) {

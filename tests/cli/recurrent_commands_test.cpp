@@ -1,0 +1,81 @@
+// A Transformer-XL through the program: training, evaluation with its memory, generation from a saved state, exchange.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "framework/base/io.h"
+#include "tests/train/temporary_folder.h"
+
+namespace longhaul {
+namespace {
+
+using testing::HasSubstr;
+
+class RecurrentCommands : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += "the cat sat on the mat and the dog sat on the log\n";
+    io::write_new_file(folder_.path() / "text.txt", text);
+    io::write_new_file(folder_.path() / "run.yaml",
+                       "run: {threads: 1}\n"
+                       "data: {train: [text.txt], valid: [text.txt], sequence_length: 16}\n"
+                       "model: {family: transformer_xl, dim: 32, layers: 2, heads: 2, memory: {length: 32},\n"
+                       "        adaptive: {cutoffs: [64], div_val: 2}, final_norm: no}\n"
+                       "train: {steps: 200, batch_size: 4, optimizer: {learning_rate: 5e-3}, eval_every: 0}\n");
+  }
+  std::string call(const std::string& arguments, int expected = 0) const {
+    const std::string command = "cd '" + folder_.path().string() + "' && LONGHAUL_CACHE=cache " + LONGHAUL_PROGRAM + " " + arguments + " 2>err.txt";
+    std::FILE* pipe = popen(command.c_str(), "r");
+    std::string out;
+    char buffer[4096];
+    for (size_t count; (count = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) out.append(buffer, count);
+    EXPECT_EQ(WEXITSTATUS(pclose(pipe)), expected) << arguments << "\n" << error();
+    return out;
+  }
+  nlohmann::json json(const std::string& arguments) const { return nlohmann::json::parse(call(arguments + " --json")); }
+  std::string error() const { return io::read_file(folder_.path() / "err.txt"); }
+
+  const TemporaryFolder folder_;
+};
+
+TEST_F(RecurrentCommands, TrainEvaluateGenerateAndExchange) {
+  const auto trained = json("train run.yaml --run trained");
+  EXPECT_LT(trained["valid_loss"].get<double>(), 1.0);
+
+  const auto carried = json("eval trained --data text.txt");
+  EXPECT_EQ(carried["protocol"], "memory");
+  EXPECT_EQ(carried["memory"], 32);
+  EXPECT_EQ(carried["tokens"], 60 * 50 - 1);
+  EXPECT_EQ(json("eval trained --data text.txt --memory 5")["memory"], 5);
+  const auto block = json("eval trained --data text.txt --protocol block --context 4");
+  EXPECT_GT(block["loss"].get<double>(), carried["loss"].get<double>()) << "four tokens say less than the memory";
+  call("eval trained --data text.txt --protocol block --memory 5", 2);
+
+  const std::string flags = " --temperature 0 --prompt 'the cat sat'";
+  const std::string whole = json("generate trained --max-new 40" + flags)["text"];
+  const std::string first = json("generate trained --max-new 15 --state story" + flags)["text"];
+  const std::string second = json("generate trained --max-new 25 --state story --temperature 0")["text"];
+  EXPECT_EQ(first + second, whole);
+  call("generate trained --state story --beams 2", 2);
+  call("train run.yaml --run other --set train.steps=1");
+  call("generate other --state story", 4);
+  EXPECT_THAT(error(), HasSubstr("belongs to a model"));
+
+  const auto plan = json("plan run.yaml");
+  EXPECT_GE(plan["bytes"]["state"].get<int64_t>(), 2 * 4 * 32 * 32 * 4) << "two layers, four rows, 32 tokens of width 32";
+  EXPECT_THAT(call("pattern run.yaml --length 64"), HasSubstr("\n"));
+
+  call("export trained public");
+  call("import public back");
+  call("export back again");
+  for (const char* file : {"model.safetensors", "config.json"})
+    EXPECT_EQ(io::read_file(folder_.path() / "public" / file), io::read_file(folder_.path() / "again" / file)) << file;
+}
+
+}  // namespace
+}  // namespace longhaul
