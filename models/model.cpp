@@ -42,6 +42,8 @@ ops::LossOptions Model::chunked(ops::LossOptions options) const {
   return options;
 }
 
+std::unique_ptr<SegmentMemory> Model::start_memory(const MemoryRequest&) const { return nullptr; }
+
 ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end) {
   const auto part = [&](const Tensor& tensor) { return tensor.defined() ? tensor.slice(0, first, end) : Tensor(); };
   const auto parts = [&](const ModelInputs& all) { return ModelInputs{part(all.tokens), part(all.documents), part(all.valid), part(all.focus), all.memory}; };
@@ -64,7 +66,6 @@ std::unique_ptr<Model> make_any_model(const ModelSpec& spec, uint64_t seed, Devi
   if (spec.form == Form::kEncoderDecoder) return make_sequence_model(spec, seed, device, dtype);
   return make_model(spec, seed, device, dtype);
 }
-std::unique_ptr<SegmentMemory> Model::start_memory(const MemoryRequest&) const { return nullptr; }
 
 std::unique_ptr<LanguageModel> make_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {
   nn::Initializer init(seed, device, dtype);

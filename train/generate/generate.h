@@ -54,11 +54,9 @@ struct Generation {
 ///
 /// `on_token` is told every new token as soon as it is known (with beams: at the end).
 /// throws ConfigError for a model that does not generate, a prompt or source with ids outside its vocabulary, a source that
-/// is longer than the model's table, is missing or has no reader
+/// is longer than the model's table, is missing or has no reader, or a state that is asked of a model whose memory grows
+/// with the text
 Generation generate(const models::Model& model, const GenerateRequest& request,
-/// throws ConfigError for a model that does not generate, a prompt with ids outside its vocabulary, or a state that is asked
-/// of a model whose memory grows with the text
-Generation generate(const models::LanguageModel& model, const GenerateRequest& request,
                     const std::function<void(int32_t token)>& on_token = {});
 
 /// What stands before a text without a prompt: the begin id, else the end id of the document before, else a line end,
