@@ -272,7 +272,9 @@ TEST(SegmentMemory, RecomputationReadsTheMemoryOfItsOwnStep) {
   };
   const auto plain = gradients(Recompute::kNone);
   EXPECT_EQ(gradients(Recompute::kLayer), plain);
-  EXPECT_EQ(gradients(Recompute::kAttention), plain);
+  // The parts of a residual stream's gradient are added in another order.
+  const auto attention = gradients(Recompute::kAttention);
+  for (size_t k = 0; k < plain.size(); ++k) EXPECT_LT(largest_difference(attention[k], plain[k]), 1e-6) << k;
 }
 
 TEST(SegmentMemory, TokensOfTheFirstSegmentGetNoGradientFromTheSecondButProjectionsDo) {
