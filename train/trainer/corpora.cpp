@@ -1,6 +1,7 @@
 #include "train/trainer/corpora.h"
 
 #include "data/objectives/tables.h"
+#include "data/sampler/streams.h"
 #include "framework/base/error.h"
 #include "framework/checkpoint/checkpoint.h"
 
