@@ -254,7 +254,8 @@ TEST(Summary, IsATableForAPerson) {
 TEST(Summary, IsOneJsonObjectForAScript) {
   EXPECT_EQ(summary_json(kSummary),
             "{\"steps\":2000,\"tokens\":1536000,\"seconds\":90.5,\"train_loss\":1.75,\"valid_loss\":1.875,"
-            "\"valid_perplexity\":6.5,\"bits_per_byte\":null,\"tokens_per_second\":17000.0,"
+            "\"valid_perplexity\":6.5,\"bits_per_byte\":null,\"test_loss\":null,\"test_perplexity\":null,"
+            "\"test_bits_per_byte\":null,\"tokens_per_second\":17000.0,"
             "\"peak_memory_bytes\":268435456,\"run\":\"runs/shakespeare\",\"status\":\"finished\"}");
 }
 
