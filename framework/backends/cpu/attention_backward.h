@@ -78,8 +78,7 @@ struct KeyPanels {
   void load(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
     side = column >= call.key_tiles;
     const TokenInfo& info = side ? call.side_info : call.key_info;
-    const TileRows rows = side ? tile_rows(info, nullptr, b, h, column - call.key_tiles, call.side_keys)
-                               : tile_rows(info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
+    const TileRows rows = key_tile_rows(call, b, h, column);
     load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h,
                call.pattern->terms());
     const int64_t head = h / call.group, dw = words_of<kPairs>(call.d), dvw = words_of<kPairs>(call.dv);

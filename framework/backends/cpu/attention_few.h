@@ -65,9 +65,7 @@ static void forward_few_task(const AttentionCall& call, const AttentionTask& tas
       if (entry.column / kernels::kAttentionChunk != task.first) continue;
       const bool side = entry.column >= call.key_tiles;
       const TokenInfo& info = side ? call.side_info : call.key_info;
-      const TileRows keys =
-          side ? tile_rows(info, nullptr, task.b, h, entry.column - call.key_tiles, call.side_keys)
-               : tile_rows(info, &call.pattern->key_permutation(), task.b, h, entry.column, call.key_rows);
+      const TileRows keys = key_tile_rows(call, task.b, h, entry.column);
       load_facts(key_facts, keys, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, task.b,
                  h, call.pattern->terms());
       uint64_t masks[kTile];

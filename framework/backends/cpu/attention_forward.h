@@ -14,16 +14,10 @@ struct KeyTile {
   bool finite = true;
   uint32_t *keys, *values, *staged;  // [words(d)][64], [64 or 32][padded(dv)], [64][words]
 
-  static TileRows rows_of(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
-    return column >= call.key_tiles
-               ? tile_rows(call.side_info, nullptr, b, h, column - call.key_tiles, call.side_keys)
-               : tile_rows(call.key_info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
-  }
-
   void load(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
     side = column >= call.key_tiles;
     const TokenInfo& info = side ? call.side_info : call.key_info;
-    const TileRows rows = rows_of(call, b, h, column);
+    const TileRows rows = key_tile_rows(call, b, h, column);
     load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h,
                call.pattern->terms());
     const int64_t head = h / call.group;
@@ -46,7 +40,7 @@ class KeysAhead {
  public:
   KeysAhead() = default;
   KeysAhead(const AttentionCall& call, int64_t b, int64_t h, int64_t column, int steps)
-      : rows_(KeyTile<false>::rows_of(call, b, h, column)), step_((rows_.count + steps - 1) / steps) {
+      : rows_(key_tile_rows(call, b, h, column)), step_((rows_.count + steps - 1) / steps) {
     const bool side = column >= call.key_tiles;
     key_ = side ? call.side_key : call.key, value_ = side ? call.side_value : call.value;
     b_ = b, head_ = h / call.group, d_ = call.d, dv_ = call.dv;

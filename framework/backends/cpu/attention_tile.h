@@ -39,6 +39,13 @@ LONGHAUL_INLINE TileRows tile_rows(const TokenInfo& info, const Permutation* per
   return out;
 }
 
+/// The rows of a key tile, or of a side key tile behind them.
+LONGHAUL_INLINE TileRows key_tile_rows(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
+  return column >= call.key_tiles
+             ? tile_rows(call.side_info, nullptr, b, h, column - call.key_tiles, call.side_keys)
+             : tile_rows(call.key_info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
+}
+
 /// What rules look at, of the rows of one tile.
 struct TileFacts {
   TileRows rows;
