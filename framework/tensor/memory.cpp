@@ -131,7 +131,7 @@ DeviceMemory::~DeviceMemory() {
 DeviceMemory::Block DeviceMemory::allocate(int64_t requested) {
   const std::lock_guard lock(mutex_);
   if (fail_in_ > 0 && --fail_in_ == 0) fail("[memory] allocation of {} bytes failed (injected)", requested);
-  constexpr int64_t kNoLimit = int64_t{1} << 62;
+  constexpr int64_t kNoLimit = (int64_t{1} << 62) - 1;
   const int64_t limit = backed_ ? range_ : kNoLimit;
   Block block;
   block.bytes = requested <= limit ? round_up(requested) : requested;

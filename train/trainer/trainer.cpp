@@ -284,7 +284,7 @@ bool Trainer::evaluate_now() {
                             .seconds = result->seconds,
                             .best = best,
                             .averaged = trainee_->average() != nullptr});
-  if (best && config_.train.checkpoint.best) save(false);
+  if (best && config_.train.checkpoint.best && !ending_.reached(progress())) save(false);  // the end has a save of its own
   return true;
 }
 
