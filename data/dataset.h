@@ -41,6 +41,7 @@ struct DatasetOptions {
   CorpusOptions corpus;
   std::string cache_folder;  // prepared token shards; empty: $LONGHAUL_CACHE, else $XDG_CACHE_HOME/longhaul, else
                              // ~/.cache/longhaul
+  bool every_row = false;    // a document without a token is refused instead of left out: columns of a table stay in step
 };
 
 /// The tokens of one split, all documents behind each other, each followed by the tokenizer's end id where it has one.

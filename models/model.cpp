@@ -37,6 +37,29 @@ ops::LossOptions Model::chunked(ops::LossOptions options) const {
   return options;
 }
 
+ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end) {
+  const auto part = [&](const Tensor& tensor) { return tensor.defined() ? tensor.slice(0, first, end) : Tensor(); };
+  const auto parts = [&](const ModelInputs& all) { return ModelInputs{part(all.tokens), part(all.documents), part(all.valid), part(all.focus)}; };
+  return {parts(batch.inputs), part(batch.targets), parts(batch.source)};
+}
+
+ops::CrossEntropyResult LanguageModel::loss(const ModelBatch& batch, const nn::StepContext& context, const ops::LossOptions& options) const {
+  return loss(batch.inputs, batch.targets, context, options);
+}
+
+Variable LanguageModel::outputs(const ModelBatch& batch, const nn::StepContext& context) const { return logits(batch.inputs, context); }
+
+ops::CrossEntropyResult SequenceModel::loss(const ModelBatch& batch, const nn::StepContext& context, const ops::LossOptions& options) const {
+  return loss(batch.source, batch.inputs, batch.targets, context, options);
+}
+
+Variable SequenceModel::outputs(const ModelBatch& batch, const nn::StepContext& context) const { return logits(batch.source, batch.inputs, context); }
+
+std::unique_ptr<Model> make_any_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {
+  if (spec.form == Form::kEncoderDecoder) return make_sequence_model(spec, seed, device, dtype);
+  return make_model(spec, seed, device, dtype);
+}
+
 std::unique_ptr<LanguageModel> make_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {
   nn::Initializer init(seed, device, dtype);
   return family_of(spec).build(spec, init);

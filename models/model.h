@@ -1,6 +1,8 @@
-// defines: ModelSpec, ModelInputs, DecodeState, Model, LanguageModel, SequenceModel, make_model, make_sequence_model
+// defines: HeadKind, HeadSpec, ModelSpec, ModelInputs, ModelBatch, DecodeState, Model, LanguageModel, SequenceModel, make_model,
+// make_sequence_model, make_any_model, rows_of
 #pragma once
 #include <memory>
+#include <span>
 #include <string>
 
 #include "framework/nn/module.h"
@@ -10,25 +12,54 @@
 
 namespace longhaul::models {
 
+/// What a model says of its inputs.
+enum class HeadKind {
+  kTokens,   // a distribution over the vocabulary at every position
+  kClasses,  // one class for each sequence
+  kSpans,    // the first and the last position of a span in each sequence
+};
+
+struct HeadSpec {
+  HeadKind kind = HeadKind::kTokens;
+  int64_t classes = 0;  // of kClasses
+};
+
 /// Everything that decides a model's function and parameters, seed apart.
 struct ModelSpec {
   std::string family = "transformer";
   std::shared_ptr<const FamilyOptions> options;  // of that family, resolved and checked
   Form form = Form::kDecoder;
   int64_t vocabulary = 256;
+  HeadSpec head;
   MemoryOptions memory;
 };
 
 struct ModelInputs {
-  Tensor tokens;     // [B, N] i32
-  Tensor documents;  // [B, N] i32 or undefined; tokens see only tokens of the same number
-  Tensor valid;      // [B, N] u8 or undefined; 0 = padding that nothing may see (needed where attention is two-sided)
+  Tensor tokens = {};     // [B, N] i32
+  Tensor documents = {};  // [B, N] i32 or undefined; tokens see only tokens of the same number
+  Tensor valid = {};  // [B, N] u8 or undefined; 0 = padding that nothing may see (needed where attention is two-sided)
+  /// [B, N] u8 or undefined; 1 = a token the task turns on: the first one of a text to classify, a question. What families
+  /// with global attention make global.
+  Tensor focus = {};
 };
+
+/// What a model is trained or scored on.
+struct ModelBatch {
+  ModelInputs inputs = {};  // of a decoder or an encoder; of an encoder_decoder the target tokens shifted right
+  Tensor targets = {};      // i32, -1 = not scored: kTokens [B, N]; kClasses [B]; kSpans [B, 2], first and last position
+  ModelInputs source = {};  // of an encoder_decoder what its encoder reads; else undefined
+};
+
+/// Rows [first, end) of a batch.
+ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end);
 
 /// Keys, values and whatever else a model keeps between decoded tokens.
 class DecodeState {
  public:
   virtual ~DecodeState() = default;
+  /// Row r of the batch becomes a copy of what row rows[r] is now; their number may change. False where a model cannot: the
+  /// state is of no use then, and the tokens are to be read anew.
+  virtual bool select(std::span<const int64_t>) { return false; }
   int64_t length() const { return length_; }      // tokens seen so far
   int64_t capacity() const { return capacity_; }  // tokens that fit
   int64_t batch() const { return batch_; }
@@ -44,6 +75,12 @@ class Model : public nn::Module {
   const ModelSpec& spec() const { return spec_; }
   Device device() const { return device_; }
   int64_t parameter_count() const;
+
+  /// Summed cross-entropy of the batch's targets times options.scale; nll has one entry a target, in row-major order.
+  virtual ops::CrossEntropyResult loss(const ModelBatch& batch, const nn::StepContext& context, const ops::LossOptions& options) const = 0;
+  /// Logits in the parameters' dtype, recorded like any op: kTokens [B, N, V]; kClasses [B, C]; kSpans [B, N, 2], where
+  /// padding has -1e9. The batch's targets are not read.
+  virtual Variable outputs(const ModelBatch& batch, const nn::StepContext& context) const = 0;
 
   /// Appends tokens [B, n] i32 and returns the logits [B, V] that follow the last of them, in the parameters' dtype.
   /// Equals the last row of logits().
@@ -61,14 +98,17 @@ class Model : public nn::Module {
   Device device_;
 };
 
-/// A decoder, or an encoder with a token head: tokens in, a distribution over the vocabulary out at every position.
+/// One sequence in: a decoder or an encoder, with whatever head.
 class LanguageModel : public Model {
  public:
+  ops::CrossEntropyResult loss(const ModelBatch& batch, const nn::StepContext& context, const ops::LossOptions& options) const final;
+  Variable outputs(const ModelBatch& batch, const nn::StepContext& context) const final;
+
   /// [B, N, D] in context.compute: what the head reads.
   virtual Variable hidden(const ModelInputs& inputs, const nn::StepContext& context) const = 0;
-  /// Summed cross-entropy of targets [B, N] i32 (-1 = not scored) times options.scale; nll [B N] in row-major order.
+  /// As Model::loss.
   virtual ops::CrossEntropyResult loss(const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const = 0;
-  /// [B, N, V] in the parameters' dtype; recorded like any op.
+  /// As Model::outputs.
   virtual Variable logits(const ModelInputs& inputs, const nn::StepContext& context) const = 0;
   /// An empty cache for `batch` sequences of at most `capacity` tokens. throws ConfigError when the model cannot be that long
   virtual std::unique_ptr<DecodeState> start_decoding(int64_t batch, int64_t capacity, const nn::StepContext& context) const = 0;
@@ -80,6 +120,9 @@ class LanguageModel : public Model {
 /// A source sequence in, a target sequence out: encoder and decoder. inputs are the target tokens shifted right.
 class SequenceModel : public Model {
  public:
+  ops::CrossEntropyResult loss(const ModelBatch& batch, const nn::StepContext& context, const ops::LossOptions& options) const final;
+  Variable outputs(const ModelBatch& batch, const nn::StepContext& context) const final;
+
   virtual ops::CrossEntropyResult loss(const ModelInputs& source, const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const = 0;
   /// [B, N, V] in the parameters' dtype.
   virtual Variable logits(const ModelInputs& source, const ModelInputs& inputs, const nn::StepContext& context) const = 0;
@@ -94,5 +137,7 @@ class SequenceModel : public Model {
 std::unique_ptr<LanguageModel> make_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype = DType::kF32);
 /// The same for form encoder_decoder. throws ConfigError when the family has no such form
 std::unique_ptr<SequenceModel> make_sequence_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype = DType::kF32);
+/// Either of them, by spec.form.
+std::unique_ptr<Model> make_any_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype = DType::kF32);
 
 }  // namespace longhaul::models

@@ -56,7 +56,8 @@ class Cut {
 
 }  // namespace
 
-FileReading read_documents(const DataEntry& entry, const std::string& path, InvalidUtf8 policy, DocumentSink& sink) {
+FileReading read_file(const DataEntry& entry, const std::string& path, InvalidUtf8 policy, bool rows,
+                      const std::function<std::unique_ptr<FormatReader>(int64_t from, int64_t to)>& make) {
   FileReading reading;
   int64_t from = 0, to = kEnd;
   if (!entry.part.all()) {
@@ -64,16 +65,7 @@ FileReading read_documents(const DataEntry& entry, const std::string& path, Inva
     from = cut_at(size, entry.part.from);
     to = cut_at(size, entry.part.to);
   }
-  const std::string name = unpacked_name(path);
-  const std::string column = entry.text.empty() ? "text" : entry.text;
-  const bool rows = name.ends_with(".tsv") || name.ends_with(".jsonl");
-  check<DataError>(rows || entry.text.empty(),
-                   "[data] {}: `text: {}` names a column, but the file is neither .tsv nor .jsonl", path, entry.text);
-  check<DataError>(!rows || entry.document == DocumentMode::kFile,
-                   "[data] {}: a row is a document, `document:` is for text files", path);
-  const auto format = name.ends_with(".tsv")     ? tsv_reader(path, column, from, to, sink)
-                      : name.ends_with(".jsonl") ? jsonl_reader(path, column, from, to, sink)
-                                                 : text_reader(entry.document, sink);
+  const auto format = make(from, to);
   Cut begin(rows ? 0 : from, policy == InvalidUtf8::kKeep);
   Cut end(rows ? kEnd : to, policy == InvalidUtf8::kKeep);
   const auto stream = open_bytes(path, &reading.mark);
@@ -96,6 +88,21 @@ FileReading read_documents(const DataEntry& entry, const std::string& path, Inva
   format->finish();
   if (filter) reading.replaced_bytes = filter->replaced();
   return reading;
+}
+
+FileReading read_documents(const DataEntry& entry, const std::string& path, InvalidUtf8 policy, DocumentSink& sink) {
+  const std::string name = unpacked_name(path);
+  const std::string column = entry.text.empty() ? "text" : entry.text;
+  const bool rows = name.ends_with(".tsv") || name.ends_with(".jsonl");
+  check<DataError>(rows || entry.text.empty(),
+                   "[data] {}: `text: {}` names a column, but the file is neither .tsv nor .jsonl", path, entry.text);
+  check<DataError>(!rows || entry.document == DocumentMode::kFile,
+                   "[data] {}: a row is a document, `document:` is for text files", path);
+  return read_file(entry, path, policy, rows, [&](int64_t from, int64_t to) {
+    return name.ends_with(".tsv")     ? tsv_reader(path, column, from, to, sink)
+           : name.ends_with(".jsonl") ? jsonl_reader(path, column, from, to, sink)
+                                      : text_reader(entry.document, sink);
+  });
 }
 
 }  // namespace longhaul::data

@@ -19,7 +19,11 @@ struct DataEntry {
   std::string path;   // file, folder (all its files, sorted, at any depth) or glob (sorted)
   PercentRange part;  // of the unpacked bytes of each file
   DocumentMode document = DocumentMode::kFile;
-  std::string text;  // column of .tsv and .jsonl; empty: "text"
+  // Columns of .tsv and .jsonl.
+  std::string text;    // running text, text to classify; empty: "text"
+  std::string label = {};   // the class of a text; empty: "label"
+  std::string source = {};  // the input of a pair; empty: "source"
+  std::string target = {};  // the output of a pair; empty: "target"
   bool operator==(const DataEntry&) const = default;
 };
 

@@ -8,8 +8,8 @@ namespace {
 
 class JsonLines final : public FormatReader {
  public:
-  JsonLines(std::string path, std::string column, int64_t from, int64_t to, DocumentSink& sink)
-      : path_(std::move(path)), column_(std::move(column)), from_(from), to_(to), sink_(sink) {}
+  JsonLines(std::string path, int64_t from, int64_t to, TakeObject take)
+      : path_(std::move(path)), from_(from), to_(to), take_(std::move(take)) {}
 
   void write(std::string_view piece) override {
     for (size_t at = 0; at < piece.size();) {
@@ -47,21 +47,14 @@ class JsonLines final : public FormatReader {
     }
     check<DataError>(row.is_object(), "[data] {}:{}: expected an object a line, found {}", path_, number_,
                      row.type_name());
-    const auto found = row.find(column_);
-    check<DataError>(found != row.end(), "[data] {}:{}: no \"{}\" in this object\n  hint: name the column with `text:`",
-                     path_, number_, column_);
-    check<DataError>(found->is_string(), "[data] {}:{}: \"{}\" is {}, expected a string", path_, number_, column_,
-                     found->type_name());
-    const auto& text = found->get_ref<const std::string&>();
-    if (!text.empty()) sink_.text(text);
-    sink_.end_document();
+    take_(row, number_);
   }
 
   static constexpr size_t kLongestLine = size_t{64} << 20;
   static constexpr int kDeepest = 100;
-  std::string path_, column_;
+  std::string path_;
   int64_t from_, to_;
-  DocumentSink& sink_;
+  TakeObject take_;
   std::string line_;
   int64_t offset_ = 0;
   int64_t number_ = 1;
@@ -69,9 +62,28 @@ class JsonLines final : public FormatReader {
 
 }  // namespace
 
+std::unique_ptr<FormatReader> jsonl_objects(const std::string& path, int64_t rows_from, int64_t rows_to,
+                                            TakeObject take) {
+  return std::make_unique<JsonLines>(path, rows_from, rows_to, std::move(take));
+}
+
+const std::string& text_member(const nlohmann::json& row, const std::string& name, const std::string& path,
+                               int64_t line) {
+  const auto found = row.find(name);
+  check<DataError>(found != row.end(), "[data] {}:{}: no \"{}\" in this object\n  hint: entries name their columns, e.g. `text: {}`",
+                   path, line, name, name);
+  check<DataError>(found->is_string(), "[data] {}:{}: \"{}\" is {}, expected a string", path, line, name,
+                   found->type_name());
+  return found->get_ref<const std::string&>();
+}
+
 std::unique_ptr<FormatReader> jsonl_reader(const std::string& path, const std::string& column, int64_t rows_from,
                                            int64_t rows_to, DocumentSink& sink) {
-  return std::make_unique<JsonLines>(path, column, rows_from, rows_to, sink);
+  return jsonl_objects(path, rows_from, rows_to, [path, column, &sink](const nlohmann::json& row, int64_t line) {
+    const std::string& text = text_member(row, column, path, line);
+    if (!text.empty()) sink.text(text);
+    sink.end_document();
+  });
 }
 
 }  // namespace longhaul::data

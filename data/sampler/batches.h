@@ -1,25 +1,14 @@
-// defines: Batch, SamplerOptions, TrainingBatches, DataCursor, EvaluationOptions, EvaluationBatches, EvaluationCounts
+// defines: SamplerOptions, causal_windows, TrainingBatches, DataCursor, EvaluationOptions, EvaluationBatches,
+// EvaluationCounts
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "data/dataset.h"
-#include "framework/tensor/tensor.h"
+#include "data/sampler/samples.h"
 
 namespace longhaul::data {
-
-/// B rows of N tokens. Shorter rows are filled up: tokens 0, targets -1, documents -1.
-struct Batch {
-  Tensor tokens;                 // [B, N] i32
-  Tensor targets;                // [B, N] i32, the next token; -1 = not scored
-  Tensor documents;              // [B, N] i32, index of the token's document in the split; -1 = filled up
-  Tensor positions;              // [B, N] i32, tokens since the start of that document; 0 where filled up
-  std::vector<int64_t> rows;     // [B] global row of each: training g (counts on over epochs), evaluation the window
-  std::vector<int64_t> samples;  // [B] the sample in the split (training: perm(g)); evaluation the window
-  std::vector<int64_t> lengths;  // [B] tokens that are not filled up
-  int64_t scored = 0;            // targets that are not -1
-};
 
 struct SamplerOptions {
   int64_t sequence_length = 0;  // N, 1 or more
@@ -28,29 +17,36 @@ struct SamplerOptions {
   uint64_t seed = 0;
 };
 
-/// The training samples of a split in a fixed order. A sample is a window of N inputs and their next tokens, windows
-/// follow each other without gap or overlap of targets, the last one of the split (or document) is filled up. The
-/// global sample g is sample perm(seed, g / n, g % n) of the n samples, a keyed bijection (data spec 3.5): nothing but
-/// g decides what a row holds, so the order depends on no rank, batch size or earlier read.
+/// Windows of N inputs and their next tokens for the causal objective: they follow each other without gap or overlap of
+/// targets, the last one of the split (or document) is filled up.
+/// throws DataError when the split is too short: crossing, fewer than N + 1 tokens; else no document with 2 tokens
+std::shared_ptr<const Samples> causal_windows(std::shared_ptr<const TokenSource> source, int64_t sequence_length,
+                                              bool cross_documents);
+
+/// The training samples of a split in a fixed order. The global sample g is sample perm(seed, g / n, g % n) of the n
+/// samples, a keyed bijection (data spec 3.5): nothing but g decides what a row holds, so the order depends on no rank,
+/// batch size or earlier read.
 class TrainingBatches {
  public:
-  /// throws DataError when the split is too short: crossing, fewer than N + 1 tokens; else no document with 2 tokens
-  TrainingBatches(std::shared_ptr<const TokenSource> source, const SamplerOptions& options);
+  TrainingBatches(std::shared_ptr<const Samples> samples, bool shuffle, uint64_t seed)
+      : all_(std::move(samples)), shuffle_(shuffle), seed_(seed) {}
+  /// Of causal windows.
+  TrainingBatches(std::shared_ptr<const TokenSource> source, const SamplerOptions& options)
+      : TrainingBatches(causal_windows(std::move(source), options.sequence_length, options.cross_documents),
+                        options.shuffle, options.seed) {}
 
-  int64_t samples_per_epoch() const { return samples_; }
-  int64_t sequence_length() const { return options_.sequence_length; }
-  const TokenSource& source() const { return *source_; }
-  const SamplerOptions& options() const { return options_; }
+  int64_t samples_per_epoch() const { return all_->count(); }
+  int64_t sequence_length() const { return all_->sequence_length(); }
+  uint64_t seed() const { return seed_; }
   /// The sample in the split that global sample g holds. O(1)
   int64_t sample_at(int64_t g) const;
   /// Global samples [first, first + rows). Needs no state; any thread, any order. O(rows N)
   Batch read(int64_t first, int64_t rows) const;
 
  private:
-  std::shared_ptr<const TokenSource> source_;
-  SamplerOptions options_;
-  int64_t samples_ = 0;
-  std::vector<int64_t> first_window_;  // [documents + 1], windows before each document; empty when crossing
+  std::shared_ptr<const Samples> all_;
+  bool shuffle_;
+  uint64_t seed_;
 };
 
 /// Where training stands in its data: samples consumed by completed steps. The caller advances it after each step, so

@@ -46,6 +46,7 @@ Batch fill_rows(const TokenSource& source, const std::vector<RowSpan>& spans, in
       batch.scored += scored;
     }
     batch.lengths.push_back(span.inputs);
+    batch.read += span.inputs;
   }
   return batch;
 }

@@ -12,63 +12,88 @@ namespace {
 
 int64_t windows_of(int64_t tokens, int64_t length) { return tokens < 2 ? 0 : (tokens - 2) / length + 1; }
 
+class CausalWindows final : public Samples {
+ public:
+  CausalWindows(std::shared_ptr<const TokenSource> source, int64_t length, bool cross)
+      : source_(std::move(source)), length_(length), cross_(cross) {
+    check<ConfigError>(length >= 1, "[data] sequence_length = {}, expected 1 or more tokens", length);
+    if (cross) {
+      check<DataError>(source_->tokens() > length,
+                       "[data] the training data has {} tokens, a sample of sequence_length {} needs {}\n"
+                       "  hint: lower data.sequence_length or add text",
+                       source_->tokens(), length, length + 1);
+      count_ = windows_of(source_->tokens(), length);
+      return;
+    }
+    first_window_.push_back(0);
+    for (int64_t i = 0; i < source_->documents(); ++i) {
+      const DocumentRange range = source_->document(i);
+      first_window_.push_back(first_window_.back() + windows_of(range.end - range.begin, length));
+    }
+    count_ = first_window_.back();
+    check<DataError>(count_ > 0,
+                     "[data] no training document has two tokens: there is nothing to predict\n"
+                     "  hint: longer documents (document: file), or data.cross_documents: true");
+  }
+
+  int64_t count() const override { return count_; }
+  int64_t sequence_length() const override { return length_; }
+
+  Batch read(std::span<const Draw> draws) const override {
+    std::vector<RowSpan> spans;
+    for (const Draw& draw : draws) {
+      DocumentRange range{0, source_->tokens()};
+      int64_t window = draw.sample;
+      if (!cross_) {
+        const auto after = std::upper_bound(first_window_.begin(), first_window_.end(), draw.sample);
+        const int64_t document = after - first_window_.begin() - 1;
+        range = source_->document(document);
+        window -= first_window_[static_cast<size_t>(document)];
+      }
+      const int64_t begin = range.begin + window * length_;
+      spans.push_back({begin, std::min(length_, range.end - 1 - begin), begin + 1});
+    }
+    return fill_rows(*source_, spans, length_, true);
+  }
+
+ private:
+  std::shared_ptr<const TokenSource> source_;
+  int64_t length_;
+  bool cross_;
+  int64_t count_ = 0;
+  std::vector<int64_t> first_window_;  // [documents + 1], windows before each document; empty when crossing
+};
+
 }  // namespace
 
-TrainingBatches::TrainingBatches(std::shared_ptr<const TokenSource> source, const SamplerOptions& options)
-    : source_(std::move(source)), options_(options) {
-  const int64_t length = options_.sequence_length;
-  check<ConfigError>(length >= 1, "[data] sequence_length = {}, expected 1 or more tokens", length);
-  if (options_.cross_documents) {
-    check<DataError>(source_->tokens() > length,
-                     "[data] the training data has {} tokens, a sample of sequence_length {} needs {}\n"
-                     "  hint: lower data.sequence_length or add text",
-                     source_->tokens(), length, length + 1);
-    samples_ = windows_of(source_->tokens(), length);
-    return;
-  }
-  first_window_.push_back(0);
-  for (int64_t i = 0; i < source_->documents(); ++i) {
-    const DocumentRange range = source_->document(i);
-    first_window_.push_back(first_window_.back() + windows_of(range.end - range.begin, length));
-  }
-  samples_ = first_window_.back();
-  check<DataError>(samples_ > 0,
-                   "[data] no training document has two tokens: there is nothing to predict\n"
-                   "  hint: longer documents (document: file), or data.cross_documents: true");
+std::shared_ptr<const Samples> causal_windows(std::shared_ptr<const TokenSource> source, int64_t sequence_length,
+                                              bool cross_documents) {
+  return std::make_shared<CausalWindows>(std::move(source), sequence_length, cross_documents);
 }
 
 int64_t TrainingBatches::sample_at(int64_t g) const {
   check<InternalError>(g >= 0, "global sample {}", g);
-  if (!options_.shuffle) return g % samples_;
-  return permuted(options_.seed, g / samples_, samples_, g % samples_);
+  const int64_t samples = all_->count();
+  if (!shuffle_) return g % samples;
+  return permuted(seed_, g / samples, samples, g % samples);
 }
 
 Batch TrainingBatches::read(int64_t first, int64_t rows) const {
-  std::vector<RowSpan> spans;
+  std::vector<Draw> draws;
   std::vector<int64_t> ids, samples;
   for (int64_t g = first; g < first + rows; ++g) {
-    const int64_t sample = sample_at(g);
-    DocumentRange range{0, source_->tokens()};
-    int64_t window = sample;
-    if (!options_.cross_documents) {
-      const auto after = std::upper_bound(first_window_.begin(), first_window_.end(), sample);
-      const int64_t document = after - first_window_.begin() - 1;
-      range = source_->document(document);
-      window -= first_window_[static_cast<size_t>(document)];
-    }
-    const int64_t begin = range.begin + window * options_.sequence_length;
-    spans.push_back({begin, std::min(options_.sequence_length, range.end - 1 - begin), begin + 1});
+    draws.push_back({sample_at(g), static_cast<uint64_t>(g)});
     ids.push_back(g);
-    samples.push_back(sample);
+    samples.push_back(draws.back().sample);
   }
-  Batch batch = fill_rows(*source_, spans, options_.sequence_length, true);
+  Batch batch = all_->read(draws);
   batch.rows = std::move(ids);
   batch.samples = std::move(samples);
   return batch;
 }
 
 DataCursor DataCursor::start(const TrainingBatches& batches) {
-  return {0, batches.samples_per_epoch(), batches.sequence_length(), batches.options().seed};
+  return {0, batches.samples_per_epoch(), batches.sequence_length(), batches.seed()};
 }
 
 double DataCursor::epochs() const {

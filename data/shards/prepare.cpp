@@ -42,6 +42,7 @@ std::string key_of(const std::vector<Input>& inputs, const std::vector<FileMark>
               {"invalid_utf8", static_cast<int>(options.invalid_utf8)},
               {"words", static_cast<int>(options.words)},
               {"shard_tokens", limits.shard_tokens}};
+  if (limits.every_row) key["every_row"] = true;
   std::string text = key.dump();
   for (size_t i = 0; i < inputs.size(); ++i) {
     const DataEntry& entry = *inputs[i].entry;
@@ -65,10 +66,18 @@ class Tokeniser final : public DocumentSink {
     if (buffer_.size() >= next_try_) encode(false);
   }
 
+  void begin_file(const Input& input) {
+    input_ = &input;
+    rows_ = 0;
+  }
+
   void end_document() override {
     encode(true);
     const TextCounts counts = counter_.finish();
+    ++rows_;
     if (document_tokens_ == 0) {
+      check<DataError>(!limits_.every_row, "[data] {}: row {} has nothing in column \"{}\"", input_->path, rows_,
+                       input_->entry->text.empty() ? "text" : input_->entry->text);
       ++empty_;
       return;
     }
@@ -123,6 +132,8 @@ class Tokeniser final : public DocumentSink {
   int64_t document_tokens_ = 0;
   int64_t empty_ = 0;
   bool replaced_ = false;
+  const Input* input_ = nullptr;
+  int64_t rows_ = 0;  // of this file
 };
 
 void tokenise(const std::vector<Input>& inputs, const Tokenizer& tokenizer, const CorpusOptions& options,
@@ -130,6 +141,7 @@ void tokenise(const std::vector<Input>& inputs, const Tokenizer& tokenizer, cons
   Tokeniser sink(out.folder, tokenizer, options, limits);
   for (size_t i = 0; i < inputs.size(); ++i) {
     FileReading reading;
+    sink.begin_file(inputs[i]);
     try {
       reading = read_documents(*inputs[i].entry, inputs[i].path, options.invalid_utf8, sink);
     } catch (const DataError& error) {
@@ -202,9 +214,11 @@ Prepared prepare_split(const std::string& name, const std::vector<DataEntry>& en
   io::make_folder(out.folder);
   try {
     tokenise(inputs, tokenizer, policy, limits, out);
-    check<DataError>(
-        !out.shards.empty(), "[data] {} holds no text: {} {} without any\n  hint: check data.{}", name, inputs.size(),
-        inputs.size() == 1 ? "file (" + inputs[0].path + ")" : "files, the first " + inputs[0].path + ",", name);
+    check<DataError>(!out.shards.empty(),
+                     "[data] {} holds no text: {} {} without any\n"
+                     "  hint: give files that hold text, or a larger part of them",
+                     name, inputs.size(),
+                     inputs.size() == 1 ? "file (" + inputs[0].path + ")" : "files, the first " + inputs[0].path + ",");
     io::write_new_file(out.folder + "/manifest.json", manifest_text(out));
     io::sync_folder(out.folder);
   } catch (...) {

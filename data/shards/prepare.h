@@ -29,6 +29,7 @@ struct Prepared {
 
 struct PrepareLimits {
   int64_t shard_tokens = int64_t{1} << 28;  // a document is never divided
+  bool every_row = false;                   // see DatasetOptions
 };
 
 /// $LONGHAUL_CACHE, $XDG_CACHE_HOME/longhaul or ~/.cache/longhaul. throws ConfigError when none is set

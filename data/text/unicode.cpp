@@ -28,6 +28,10 @@ bool is_space(char32_t code) {
   return category >= UTF8PROC_CATEGORY_ZS && category <= UTF8PROC_CATEGORY_ZP;
 }
 
+char32_t to_lower(char32_t code) {
+  return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code)));
+}
+
 void TextCounter::write(std::string_view piece) {
   if (piece.empty()) return;
   counts_.bytes += static_cast<int64_t>(piece.size());

@@ -1,4 +1,4 @@
-// defines: is_letter, is_number, is_space, TextCounter
+// defines: is_letter, is_number, is_space, to_lower, TextCounter
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -11,6 +11,8 @@ namespace longhaul::data {
 bool is_letter(char32_t code);
 bool is_number(char32_t code);
 bool is_space(char32_t code);
+/// Lower case, by the simple mapping (utf8proc).
+char32_t to_lower(char32_t code);
 
 /// Counts a text that comes in pieces which end between characters.
 class TextCounter {

@@ -1,4 +1,4 @@
-// defines: TokenFacts, AttentionSpec, AttentionResult, block_attention, self_attention
+// defines: TokenFacts, AttentionSpec, AttentionResult, block_attention, self_attention, token_info
 #pragma once
 #include <optional>
 
@@ -40,6 +40,9 @@ AttentionResult block_attention(const Variable& query, const Variable& key, cons
 /// The same for a fused projection, whose parts are read and whose gradient is written in place.
 /// qkv [B, N, (H + 2 Hk) d]: query heads, then key heads, then value heads -> [B, N, H d].
 Variable self_attention(const Variable& qkv, int64_t heads, int64_t key_heads, const AttentionSpec& spec);
+
+/// The facts as kernels read them; throws ShapeError when one does not fit `rows` rows (`tile_rows` of them in tile order).
+TokenInfo token_info(const TokenFacts& facts, int64_t batch, int64_t heads, int64_t rows, int64_t tile_rows);
 
 /// Views of the parts of a fused projection: query [B, H, N, d], key and value [B, Hk, N, d].
 struct FusedParts {

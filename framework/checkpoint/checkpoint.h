@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "framework/base/io.h"
@@ -91,8 +92,9 @@ std::vector<int64_t> steps_of(const io::Path& checkpoints);
 Manifest load_checkpoint(const io::Path& folder, const StateRegistry& registry);
 
 /// Fills model tensors from model.safetensors of a checkpoint or model folder. Names and shapes must match exactly;
-/// floating-point dtypes are converted. throws CheckpointError
-Manifest load_weights(const io::Path& folder, const std::vector<NamedTensor>& into);
+/// floating-point dtypes are converted. Names that begin with `may_differ` are free: what is not in the file in that shape
+/// stays as it is, what is only in the file is left. throws CheckpointError
+Manifest load_weights(const io::Path& folder, const std::vector<NamedTensor>& into, std::string_view may_differ = {});
 
 /// The folder that MODEL names on the command line: a run folder (its newest sound checkpoint), one checkpoint folder,
 /// or a model folder made by `import`. throws CheckpointError when it is none of them

@@ -219,7 +219,8 @@ Manifest load_checkpoint(const io::Path& folder, const StateRegistry& registry) 
   return manifest;
 }
 
-Manifest load_weights(const io::Path& folder, const std::vector<NamedTensor>& into) {
+Manifest load_weights(const io::Path& folder, const std::vector<NamedTensor>& into, std::string_view may_differ) {
+  const auto free = [&](const std::string& name) { return !may_differ.empty() && name.starts_with(may_differ); };
   Manifest manifest = read_manifest(folder);
   const ManifestFile* listed = manifest.find(file_name(Section::kModel));
   check<CheckpointError>(listed != nullptr, "[checkpoint] {}: the manifest lists no {}", folder.string(),
@@ -227,16 +228,20 @@ Manifest load_weights(const io::Path& folder, const std::vector<NamedTensor>& in
   const VouchedFile file(folder, *listed);
   const std::string path = file.reader().path().string();
   std::set<std::string> wanted;
+  std::vector<NamedTensor> there;
   for (const NamedTensor& tensor : into) {
     wanted.insert(tensor.name);
+    const SafetensorsEntry* entry = file.reader().find(tensor.name);
+    if (free(tensor.name) && (!entry || Shape(std::span<const int64_t>(entry->shape)) != tensor.tensor.shape())) continue;
+    there.push_back(tensor);
     check<CheckpointError>(file.reader().find(tensor.name) != nullptr,
                            "[checkpoint] {}: there is no tensor \"{}\", which the model has", path, tensor.name);
   }
   for (const SafetensorsEntry& entry : file.reader().header().entries) {
-    check<CheckpointError>(wanted.contains(entry.name), "[checkpoint] {}: the tensor \"{}\" is unknown to the model",
+    check<CheckpointError>(wanted.contains(entry.name) || free(entry.name), "[checkpoint] {}: the tensor \"{}\" is unknown to the model",
                            path, entry.name);
   }
-  for (const NamedTensor& tensor : into) file.read(tensor.name, tensor.tensor);
+  for (const NamedTensor& tensor : there) file.read(tensor.name, tensor.tensor);
   return manifest;
 }
 

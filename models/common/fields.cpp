@@ -42,7 +42,11 @@ void body_fields(FieldVisitor& v, BodyOptions& o) {
   v.integer("max_positions", o.max_positions, {.min = 0, .unit = "tokens", .default_text = "data.sequence_length"},
             "longest sequence a position table serves; 0 = data.sequence_length");
   v.boolean("tied_embeddings", o.tied_embeddings, {}, "the output projection is the token embedding");
+  v.choice("pooling", o.pooling, {{"first", Pooling::kFirst}, {"mean", Pooling::kMean}}, {},
+           "classify: the class is read from the first position, or from the mean of all");
   v.boolean("bias", o.bias, {}, "biases of linear layers and norms");
+  v.integer("decoder_start", o.decoder_start, {.min = 0, .unit = "id", .automatic = -1},
+            "encoder_decoder: the id before a target; auto = the tokenizer's begin id, else its pad id");
   v.number("dropout", o.dropout, {.min = 0, .max = 1, .below_max = true}, "after attention and feed-forward");
   v.number("attention_dropout", o.attention_dropout, {.min = 0, .max = 1, .below_max = true}, "on attention weights");
   v.number("embedding_dropout", o.embedding_dropout, {.min = 0, .max = 1, .below_max = true},

@@ -1,7 +1,8 @@
-// defines: SequenceInfo, Mixer, MixerState, MixerFactory
+// defines: SequenceInfo, Mixer, MixerState, MixerFactory, gather_rows
 #pragma once
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "framework/nn/module.h"
 
@@ -14,13 +15,20 @@ struct SequenceInfo {
   Tensor positions;            // [N] i32: first_position, first_position + 1, ...
   Tensor documents;            // [B, N] i32 or undefined; tokens see only tokens of the same number
   Tensor valid;                // [B, N] u8 or undefined; 0 = nobody sees it
+  Tensor focus;                // [B, N] u8 or undefined; see ModelInputs
 };
 
 /// What a mixer keeps of the tokens it has seen while decoding.
 class MixerState {
  public:
   virtual ~MixerState() = default;
+  /// Row r of the batch becomes a copy of what row rows[r] is now; their number may change. False where a mixer cannot: the
+  /// state is of no use then.
+  virtual bool select(std::span<const int64_t>) { return false; }
 };
+
+/// Row r of the result is row rows[r] of x [B, ..].
+Tensor gather_rows(const Tensor& x, std::span<const int64_t> rows);
 
 /// The part of a layer in which tokens exchange information; what a family brings.
 class Mixer : public nn::Module {

@@ -1,4 +1,4 @@
-// defines: Form, Activation, NormPlacement, NormKind, Positions, BodyOptions
+// defines: Form, Activation, NormPlacement, NormKind, Pooling, Positions, BodyOptions
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -9,6 +9,7 @@ enum class Form { kAuto, kDecoder, kEncoder, kEncoderDecoder };
 enum class Activation { kGelu, kRelu, kSwiglu };
 enum class NormPlacement { kPre, kPost };
 enum class NormKind { kLayer, kRms };
+enum class Pooling { kFirst, kMean };
 enum class Positions { kLearned, kSinusoidal, kRotary, kAxial, kNone };
 
 /// What every family shares: the body around its attention. A 0 whose comment names a rule stands for that rule until
@@ -30,7 +31,9 @@ struct BodyOptions {
   std::vector<int64_t> axial_shape;  // factors of max_positions (Kitaev et al. 2020, section 2)
   int64_t max_positions = 0;         // rows of a position table; 0 = data.sequence_length
   bool tied_embeddings = true;       // the output projection is the token table
+  Pooling pooling = Pooling::kFirst;  // what a class is read from
   bool bias = true;                  // of linear layers and norms
+  int64_t decoder_start = -1;        // encoder_decoder: id before a target; -1 = the tokenizer's begin id, else its pad id
   double dropout = 0;                // after attention and feed-forward
   double attention_dropout = 0;      // on attention weights
   double embedding_dropout = 0;      // after token and position embedding

@@ -16,6 +16,11 @@ constexpr size_t kCachedPatterns = 8;
 /// Keys and values of the tokens seen so far.
 struct KeyValueState final : MixerState {
   Tensor keys, values;  // [B, Hk, capacity, d]
+  bool select(std::span<const int64_t> rows) override {
+    keys = gather_rows(keys, rows);
+    values = gather_rows(values, rows);
+    return true;
+  }
 };
 
 Tensor broadcast_fact(const Tensor& fact) {
@@ -23,6 +28,18 @@ Tensor broadcast_fact(const Tensor& fact) {
 }
 
 }  // namespace
+
+Tensor gather_rows(const Tensor& x, std::span<const int64_t> rows) {
+  const MemoryScope scope(MemoryFamily::kState);
+  std::vector<int64_t> sizes(x.shape().sizes().begin(), x.shape().sizes().end());
+  sizes[0] = static_cast<int64_t>(rows.size());
+  const Tensor out = Tensor::empty(Shape(std::span<const int64_t>(sizes)), x.dtype(), x.device());
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const auto to = static_cast<int64_t>(r);
+    ops::table(x).elementwise.copy(x.slice(0, rows[r], rows[r] + 1), out.slice(0, to, to + 1));
+  }
+  return out;
+}
 
 const Pattern& PatternCache::get(const Extent& extent, bool segments) {
   for (const Entry& entry : entries_) {

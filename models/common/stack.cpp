@@ -137,11 +137,25 @@ Variable LayerStack::forward(const Variable& embedded, const SequenceInfo& seque
 
 LayerStack::States LayerStack::start(int64_t batch, int64_t capacity, const nn::StepContext& context, const EncodedSource& source) const {
   States states;
+  states.one_source = batch == 1;
   for (const auto& layer : layers_) {
     states.mixers.push_back(layer->mixer->start(batch, capacity, context));
     if (layer->cross) states.sources.push_back(layer->cross->project(source));
   }
   return states;
+}
+
+bool LayerStack::States::select(std::span<const int64_t> rows) {
+  for (const auto& mixer : mixers) {
+    if (!mixer->select(rows)) return false;
+  }
+  for (CrossAttention::Projected& source : sources) {
+    if (one_source && source.key.size(0) == static_cast<int64_t>(rows.size())) break;
+    source.key = Variable(gather_rows(source.key.value(), rows));
+    source.value = Variable(gather_rows(source.value.value(), rows));
+    if (source.valid.defined()) source.valid = gather_rows(source.valid, rows);
+  }
+  return true;
 }
 
 Variable LayerStack::step(const Variable& embedded, States& states, const SequenceInfo& sequence, const nn::StepContext& context) const {

@@ -32,6 +32,9 @@ class LayerStack final : public nn::Module {
   struct States {
     std::vector<std::unique_ptr<MixerState>> mixers;
     std::vector<CrossAttention::Projected> sources;  // empty without a source
+    bool one_source = false;  // all rows have the same one
+    /// See DecodeState::select.
+    bool select(std::span<const int64_t> rows);
   };
   States start(int64_t batch, int64_t capacity, const nn::StepContext& context, const EncodedSource& source = {}) const;
   Variable step(const Variable& embedded, States& states, const SequenceInfo& sequence, const nn::StepContext& context) const;

@@ -4,7 +4,6 @@
 
 #include "framework/base/error.h"
 #include "framework/ops/elementwise.h"
-#include "framework/ops/linear.h"
 #include "framework/ops/rows.h"
 
 namespace longhaul::models {
@@ -27,7 +26,7 @@ std::unique_ptr<nn::PositionTable> position_table(const BodyOptions& body, nn::I
 SequenceInfo sequence_of(const ModelInputs& inputs, int64_t first) {
   check<ShapeError>(inputs.tokens.rank() == 2 && inputs.tokens.dtype() == DType::kI32, "[model] tokens must be [B, N] i32, received {} {}", inputs.tokens.dtype(), inputs.tokens.shape());
   const int64_t length = inputs.tokens.size(1);
-  return {inputs.tokens.size(0), length, first, nn::iota(first, length, inputs.tokens.device()), inputs.documents, inputs.valid};
+  return {inputs.tokens.size(0), length, first, nn::iota(first, length, inputs.tokens.device()), inputs.documents, inputs.valid, inputs.focus};
 }
 
 TokenEmbedding::Table::Table(const Shape& shape, double deviation, nn::Initializer& init) : weight(init.normal(shape, deviation)) { add("weight", weight); }
@@ -36,7 +35,6 @@ TokenEmbedding::TokenEmbedding(const BodyOptions& body, int64_t vocabulary, nn::
     : dropout_(body.embedding_dropout), table_(std::make_unique<Table>(Shape{vocabulary, body.dim}, body.init_std, init)), positions_(position_table(body, init)) {
   add("token_embedding", *table_);
   if (positions_) add("position_embedding", *positions_);
-  if (!body.tied_embeddings) add("head", *(head_ = std::make_unique<nn::Linear>(body.dim, vocabulary, body.bias, body.init_std, init)));
 }
 
 Variable TokenEmbedding::operator()(const Tensor& tokens, const SequenceInfo& sequence, const nn::StepContext& context, uint32_t side) const {
@@ -48,7 +46,5 @@ Variable TokenEmbedding::operator()(const Tensor& tokens, const SequenceInfo& se
 }
 
 int64_t TokenEmbedding::longest() const { return positions_ ? positions_->rows() : std::numeric_limits<int64_t>::max(); }
-
-Variable TokenEmbedding::project(const Variable& hidden) const { return ops::linear(ops::cast(hidden, head_weight().dtype()), head_weight(), head_bias()); }
 
 }  // namespace longhaul::models

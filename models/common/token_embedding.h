@@ -2,7 +2,7 @@
 #pragma once
 #include <memory>
 
-#include "framework/nn/layers.h"
+#include "framework/nn/module.h"
 #include "framework/nn/positions.h"
 #include "models/common/mixer.h"
 #include "models/common/options.h"
@@ -13,8 +13,7 @@ namespace longhaul::models {
 /// The sequence of some inputs whose first token has position `first`. throws ShapeError
 SequenceInfo sequence_of(const ModelInputs& inputs, int64_t first);
 
-/// Tokens to the start of the residual stream, and the residual stream to logits. Parameters: token_embedding.weight [V, D],
-/// position_embedding.*, and without tied embeddings head.weight [V, D], head.bias [V].
+/// Tokens to the start of the residual stream. Parameters: token_embedding.weight [V, D], position_embedding.*.
 class TokenEmbedding final : public nn::Module {
  public:
   TokenEmbedding(const BodyOptions& body, int64_t vocabulary, nn::Initializer& init);
@@ -23,10 +22,8 @@ class TokenEmbedding final : public nn::Module {
   /// Longest sequence the position table serves; no limit without a table.
   int64_t longest() const;
 
-  const Variable& head_weight() const { return head_ ? head_->weight() : table_->weight; }
-  Variable head_bias() const { return head_ ? head_->bias() : Variable(); }
-  /// hidden [.., D] -> logits [.., V] in the parameters' dtype.
-  Variable project(const Variable& hidden) const;
+  /// The token table [V, D].
+  const Variable& table() const { return table_->weight; }
 
  private:
   struct Table final : nn::Module {
@@ -36,7 +33,6 @@ class TokenEmbedding final : public nn::Module {
   double dropout_;
   std::unique_ptr<Table> table_;
   std::unique_ptr<nn::PositionTable> positions_;
-  std::unique_ptr<nn::Linear> head_;  // absent: tied to the token table
 };
 
 }  // namespace longhaul::models

@@ -11,13 +11,21 @@ namespace {
 
 struct TokenDecodeState final : DecodeState {
   LayerStack::States layers;
+  bool select(std::span<const int64_t> rows) override {
+    batch_ = static_cast<int64_t>(rows.size());
+    return layers.select(rows);
+  }
 };
 
 class TokenModel final : public LanguageModel {
  public:
-  TokenModel(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init)
-      : LanguageModel(spec, init.device()), embedding_(spec.options->body, spec.vocabulary, init), stack_(spec.options->body, spec.memory, mixers, init) {
+  TokenModel(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init, const HeadLayout& layout)
+      : LanguageModel(spec, init.device()),
+        embedding_(spec.options->body, spec.vocabulary, init),
+        head_(make_head(spec, layout, embedding_.table(), init)),
+        stack_(spec.options->body, spec.memory, mixers, init) {
     add("", embedding_);
+    add("head", *head_);
     add("", stack_);
   }
 
@@ -27,14 +35,15 @@ class TokenModel final : public LanguageModel {
   }
 
   ops::CrossEntropyResult loss(const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const override {
-    return ops::linear_cross_entropy(hidden(inputs, context), embedding_.head_weight(), embedding_.head_bias(), targets, chunked(options));
+    return head_->loss(hidden(inputs, context), inputs, targets, context, chunked(options));
   }
 
-  Variable logits(const ModelInputs& inputs, const nn::StepContext& context) const override { return embedding_.project(hidden(inputs, context)); }
+  Variable logits(const ModelInputs& inputs, const nn::StepContext& context) const override { return head_->outputs(hidden(inputs, context), inputs, context); }
 
   std::unique_ptr<DecodeState> start_decoding(int64_t batch, int64_t capacity, const nn::StepContext& context) const override {
     check<ConfigError>(capacity <= embedding_.longest(), "[generate] {} tokens are asked for, the model's position table has {} rows (model.max_positions)", capacity, embedding_.longest());
     check<ConfigError>(spec_.form == Form::kDecoder, "[generate] this model is an encoder: it does not generate from left to right");
+    check<ConfigError>(spec_.head.kind == HeadKind::kTokens, "[generate] this model has no head over the vocabulary: it does not generate");
     auto state = std::make_unique<TokenDecodeState>();
     prepare(*state, batch, capacity);
     state->layers = stack_.start(batch, capacity, context);
@@ -49,18 +58,19 @@ class TokenModel final : public LanguageModel {
     Variable rows = stack_.step(embedding_(tokens, sequence, context), static_cast<TokenDecodeState&>(state).layers, sequence, context);  // [B, n, D]
     advance(state, count);
     if (count > 1) rows = ops::slice(rows, 1, count - 1, count);
-    return embedding_.project(rows).value().reshape({tokens.size(0), spec_.vocabulary});
+    return head_->outputs(rows, {}, context).value().reshape({tokens.size(0), spec_.vocabulary});
   }
 
  private:
   TokenEmbedding embedding_;
+  std::unique_ptr<Head> head_;
   LayerStack stack_;
 };
 
 }  // namespace
 
-std::unique_ptr<LanguageModel> build_token_model(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init) {
-  return std::make_unique<TokenModel>(spec, mixers, init);
+std::unique_ptr<LanguageModel> build_token_model(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init, const HeadLayout& layout) {
+  return std::make_unique<TokenModel>(spec, mixers, init, layout);
 }
 
 }  // namespace longhaul::models

@@ -1,4 +1,4 @@
-// defines: exchange::Family, families, family_of_type, import_model, export_model
+// defines: Family, ImportReport, import_model, export_model
 #pragma once
 #include <functional>
 #include <string>

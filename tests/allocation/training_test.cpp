@@ -96,7 +96,7 @@ TEST_F(OutOfMemory, AStepEndsWithAnError) {
     const Stage stage = stages_of(config).front();
     Trainee trainee(config, 256, stage, 2);
     const Tensor tokens = Tensor::zeros({4, 16}, DType::kI32, Device::cpu());
-    const StepInput input{.tokens = tokens, .targets = tokens, .scored = 64, .step = 1, .learning_rate = 1e-3};
+    const StepInput input{.batch = {.inputs = {.tokens = tokens}, .targets = tokens}, .scored = 64, .step = 1, .learning_rate = 1e-3};
     const auto clear = [&] {
       for (const nn::NamedParameter& p : trainee.model().parameters()) p.variable.clear_gradient();
     };

@@ -138,6 +138,17 @@ TEST(Configs, TheBooksComeDenseAndWithAWindow) {
   EXPECT_GT(window.memory.chunk_feedforward, 0);
 }
 
+TEST(Configs, OtherObjectivesReadTheSameBooksAndListOps) {
+  EXPECT_EQ(load("books-masked.yaml").data.objective.kind, data::ObjectiveKind::kMasked);
+  EXPECT_EQ(load("books-masked.yaml").model.options->body.form, models::Form::kEncoder);
+  EXPECT_EQ(load("books-gap-sentences.yaml").data.objective.kind, data::ObjectiveKind::kGapSentences);
+  EXPECT_EQ(load("books-gap-sentences.yaml").model.options->body.form, models::Form::kEncoderDecoder);
+  const Config listops = load("listops-transformer.yaml");
+  EXPECT_EQ(listops.data.objective.kind, data::ObjectiveKind::kClassify);
+  EXPECT_EQ(std::tuple(listops.data.train[0].text, listops.data.train[0].label), std::tuple("Source", "Target"));
+  EXPECT_GE(listops.data.sequence_length, 2002) << "1,999 words, the line end and two marks";
+}
+
 TEST(Configs, ExamplesOfPrecisionAndReversibilityDifferFromTheQuickStartByThatAlone) {
   const auto resolved = [](const std::string& name, const std::vector<std::string>& set) {
     return config::resolved_yaml(load(name, set));

@@ -15,6 +15,7 @@
 #include "framework/tensor/memory.h"
 #include "framework/tensor/tensor.h"
 #include "train/commands/device.h"
+#include "train/commands/median.h"
 
 namespace longhaul::cli {
 namespace {
@@ -41,12 +42,6 @@ double seconds_of(F f) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : 0.5 * (values[half - 1] + values[half]);
-}
-
 /// GFLOP per second of the device's register loop; 0 where it has none.
 double peak_rate(DType dtype, Device device) {
   const auto measure = kernels::backend(device).peak;
@@ -55,30 +50,46 @@ double peak_rate(DType dtype, Device device) {
 
 }  // namespace
 
-Pattern pattern_by_name(const std::string& name, int64_t length) {
+NamedPattern pattern_by_name(const std::string& name, int64_t length) {
   const Extent extent = Extent::square(length);
-  if (name == "causal") return pattern::causal(extent);
-  if (name == "dense") return pattern::dense(extent);
-  const auto keys = name.starts_with("window:") ? units::parse_integer(std::string_view(name).substr(7)) : std::nullopt;
-  check<ConfigError>(keys && *keys >= 1,
-                     "[bench] \"{}\" is no pattern; expected causal, dense or window:KEYS\n"
-                     "  hint: window:512 is causal with 512 visible keys, the query's own included",
+  if (name == "causal") return {pattern::causal(extent)};
+  if (name == "dense") return {pattern::dense(extent)};
+  const size_t colon = name.find(':');
+  const std::string kind = name.substr(0, colon);
+  const std::string number = colon == std::string::npos ? "" : name.substr(colon + 1);
+  const int64_t keys = units::parse_integer(number).value_or(0);
+  const bool known = kind == "window" || kind == "memory" || kind == "relative";
+  check<ConfigError>(known && keys >= 1,
+                     "[bench] \"{}\" is no pattern; expected causal, dense, window:KEYS, memory:KEYS or relative:KEYS\n"
+                     "  hint: window:512 is causal with 512 visible keys, the query's own included; memory:512 is causal "
+                     "with 512 keys before the first query",
                      name);
-  return pattern::sliding_window(extent, *keys - 1, 0);
+  if (kind == "window") return {pattern::sliding_window(extent, keys - 1, 0)};
+  return {pattern::causal(Extent::decode(length, keys + length)), kind == "relative"};
 }
 
-AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, int64_t heads, int64_t head_dim,
+AttentionBenchmark attention_benchmark(const NamedPattern& named, int64_t batch, int64_t heads, int64_t head_dim,
                                        DType dtype, Device device, int64_t repeats) {
   const auto& kernels = kernels::backend(device).attention;
-  const Shape rows{batch, heads, pattern.queries(), head_dim};
+  const Pattern& pattern = named.pattern;
+  const Shape rows{batch, heads, pattern.queries(), head_dim}, key_rows{batch, heads, pattern.keys(), head_dim};
   device_memory(device).reset_peak();
-  const Tensor query = random_operand(rows, dtype, device, 0), key = random_operand(rows, dtype, device, 1);
-  const Tensor value = random_operand(rows, dtype, device, 2), dout = random_operand(rows, dtype, device, 3);
+  const Tensor query = random_operand(rows, dtype, device, 0), key = random_operand(key_rows, dtype, device, 1);
+  const Tensor value = random_operand(key_rows, dtype, device, 2), dout = random_operand(rows, dtype, device, 3);
   const Tensor out = Tensor::zeros(rows, dtype, device), dquery = Tensor::zeros(rows, dtype, device);
-  const Tensor dkey = Tensor::zeros(rows, dtype, device), dvalue = Tensor::zeros(rows, dtype, device);
+  const Tensor dkey = Tensor::zeros(key_rows, dtype, device), dvalue = Tensor::zeros(key_rows, dtype, device);
   const Tensor lse = Tensor::zeros({batch, heads, pattern.queries()}, DType::kF32, device);
-  const auto shape = kernels::attention_shape(query, key, value, pattern);
   kernels::AttentionOptions options;
+  kernels::AttentionGradients extra;
+  Tensor relative_query, relative_key, drelative_query, drelative_key;
+  if (named.relative) {
+    const Shape table{heads, pattern.keys(), head_dim};
+    relative_query = random_operand(rows, dtype, device, 4), relative_key = random_operand(table, dtype, device, 5);
+    drelative_query = Tensor::zeros(rows, dtype, device), drelative_key = Tensor::zeros(table, DType::kF32, device);
+    options.relative.query = relative_query, options.relative.key = relative_key;
+    extra.relative_query = drelative_query, extra.relative_key = drelative_key;
+  }
+  const auto shape = kernels::attention_shape(query, key, value, pattern, options.relative);
   options.pattern = &pattern;
   options.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
 
@@ -99,7 +110,7 @@ AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, in
     const double second = [&] {
       const Tensor scratch = workspace(true);
       return seconds_of([&] {
-        kernels.backward(query, key, value, out, lse, dout, absent(), dquery, dkey, dvalue, {}, scratch, options);
+        kernels.backward(query, key, value, out, lse, dout, absent(), dquery, dkey, dvalue, extra, scratch, options);
       });
     }();
     if (run == 0) continue;
@@ -109,8 +120,9 @@ AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, in
   const PatternCost work = cost(pattern, batch, heads, heads, head_dim, head_dim, static_cast<int64_t>(size_of(dtype)));
   result.forward_seconds = median(forward);
   result.backward_seconds = median(backward);
-  result.gflops_forward = static_cast<double>(work.flops_forward) / result.forward_seconds * 1e-9;
-  result.gflops_backward = static_cast<double>(work.flops_backward) / result.backward_seconds * 1e-9;
+  const double more_forward = named.relative ? 1.5 : 1, more_backward = named.relative ? 1.6 : 1;
+  result.gflops_forward = more_forward * static_cast<double>(work.flops_forward) / result.forward_seconds * 1e-9;
+  result.gflops_backward = more_backward * static_cast<double>(work.flops_backward) / result.backward_seconds * 1e-9;
   const double own_peak = dtype == DType::kBF16 ? result.peak_gflops_bf16 : result.peak_gflops_f32;
   if (own_peak > 0) {
     result.forward_of_peak = result.gflops_forward / own_peak;
@@ -125,7 +137,7 @@ AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, in
 int bench_attention(const BenchOptions& options, Console& console) {
   const Device device = prepare_device(options.device);
   const DType dtype = options.dtype == "bf16" ? DType::kBF16 : DType::kF32;
-  const Pattern pattern = pattern_by_name(options.pattern, options.length);
+  const NamedPattern pattern = pattern_by_name(options.pattern, options.length);
   const AttentionBenchmark r =
       attention_benchmark(pattern, options.batch, options.heads, options.head_dim, dtype, device, options.repeats);
   if (options.json) {

@@ -1,4 +1,4 @@
-// defines: AttentionBenchmark, attention_benchmark, pattern_by_name, bench_attention
+// defines: NamedPattern, AttentionBenchmark, attention_benchmark, pattern_by_name, bench_attention
 #pragma once
 #include <string>
 
@@ -10,14 +10,21 @@
 
 namespace longhaul::cli {
 
-/// "causal", "dense" or "window:KEYS" (causal, KEYS visible keys with the query's own) over `length` tokens.
+/// An attention to time.
+struct NamedPattern {
+  Pattern pattern;
+  bool relative = false;  // with a relative query of the head's width and a table of all distances
+};
+
+/// "causal", "dense", "window:KEYS" (causal, KEYS visible keys with the query's own), "memory:KEYS" (causal, KEYS keys
+/// before the first query) or "relative:KEYS" (the same with relative positions) over `length` tokens.
 /// throws ConfigError with the names there are
-Pattern pattern_by_name(const std::string& name, int64_t length);
+NamedPattern pattern_by_name(const std::string& name, int64_t length);
 
 struct AttentionBenchmark {
   double forward_seconds = 0, backward_seconds = 0;  // medians
   double gflops_forward = 0,
-         gflops_backward = 0;  // 1e9 FLOP a second over visited tiles: 2 products forward, 5 backward
+         gflops_backward = 0;  // 1e9 FLOP a second over visited tiles: 2 products forward, 5 backward; relative 3, 8
   double peak_gflops_f32 = 0,
          peak_gflops_bf16 = 0;  // register loops of all threads, measured between the runs; 0 where unknown
   double forward_of_peak = 0, backward_of_peak = 0;  // share of the loop of this dtype
@@ -28,7 +35,7 @@ struct AttentionBenchmark {
 
 /// One call of block-sparse attention, forward and backward, on random operands of batch x heads x length x head_dim:
 /// one untimed run, then `repeats`.
-AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, int64_t heads, int64_t head_dim,
+AttentionBenchmark attention_benchmark(const NamedPattern& named, int64_t batch, int64_t heads, int64_t head_dim,
                                        DType dtype, Device device, int64_t repeats);
 
 /// longhaul bench attention

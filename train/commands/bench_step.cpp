@@ -10,6 +10,7 @@
 #include "framework/base/units.h"
 #include "framework/tensor/memory.h"
 #include "train/commands/device.h"
+#include "train/commands/median.h"
 #include "train/commands/open_model.h"
 #include "train/config/load.h"
 #include "train/generate/generate.h"
@@ -17,6 +18,7 @@
 #include "train/plan/plan.h"
 #include "train/trainer/corpora.h"
 #include "train/trainer/from_config.h"
+#include "train/trainer/model_batch.h"
 #include "train/trainer/resident.h"
 #include "train/trainer/stages.h"
 #include "train/trainer/trainee.h"
@@ -25,12 +27,6 @@ namespace longhaul::cli {
 namespace {
 
 constexpr int64_t kWarmUpSteps = 2;  // the first makes the optimizer's state, the second fills caches
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 // The configuration with the flags of the command over it.
 config::Config configuration(const BenchOptions& options) {
@@ -44,37 +40,34 @@ config::Config configuration(const BenchOptions& options) {
 }  // namespace
 
 int run_bench_step(const BenchOptions& options, Console& console) {
-  const config::Config config = configuration(options);
+  config::Config config = configuration(options);
+  train::resolve_labels(config);
   const auto stages = train::stages_of(config);
   const train::Corpora corpora = train::open_corpora(config, train::make_tokenizer(config, config.run.init_from));
-  const int64_t vocabulary = corpora.tokenizer->vocabulary_size();
+  const int64_t vocabulary = corpora.vocabulary();
   const int64_t micro_batch = config.train.micro_batch > 0
                                   ? config.train.micro_batch
                                   : train::largest_micro_batch(config, {.vocabulary = vocabulary});
-  const data::TrainingBatches batches(corpora.train, {.sequence_length = config.data.sequence_length,
-                                                      .cross_documents = config.data.cross_documents,
-                                                      .shuffle = config.data.shuffle,
-                                                      .seed = static_cast<uint64_t>(config.run.seed)});
+  const data::TrainingBatches batches = train::training_batches(config, corpora, config.data.sequence_length);
   const train::Trainee trainee(config, vocabulary, stages[0], micro_batch);
   std::vector<double> seconds;
-  double loss = 0;
+  double loss = 0, tokens = 0;
   for (int64_t step = 1; step <= kWarmUpSteps + options.steps; ++step) {
     const auto start = std::chrono::steady_clock::now();
     const data::Batch batch = batches.read((step - 1) * config.train.batch_size, config.train.batch_size);
-    const train::StepOutcome outcome = trainee.step().run({.tokens = batch.tokens,
-                                                           .targets = batch.targets,
+    const train::StepOutcome outcome = trainee.step().run({.batch = train::model_batch(batch, trainee.model().device()),
                                                            .scored = batch.scored,
                                                            .step = step,
                                                            .learning_rate = config.train.optimizer.learning_rate});
     check<GuardError>(!outcome.skipped, "[bench] step {} was skipped: {}", step, outcome.reason);
     loss = outcome.loss;
     const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (step > kWarmUpSteps) seconds.push_back(took);
+    if (step > kWarmUpSteps) seconds.push_back(took), tokens += static_cast<double>(batch.read);
     console.progress(fmt::format("[bench] step {}: {:.3f} s, loss {:.4f}", step, took, loss));
   }
   console.end_progress();
   const double middle = median(seconds);
-  const double tokens = static_cast<double>(config.train.batch_size * config.data.sequence_length);
+  tokens /= static_cast<double>(options.steps);  // of one step
   const MemoryReport memory = device_memory(trainee.model().device()).report();
   nlohmann::ordered_json json;
   json["step_seconds"] = middle;
@@ -106,7 +99,8 @@ int run_bench_step(const BenchOptions& options, Console& console) {
 
 namespace {
 
-/// The specification with a position table for `tokens` tokens: a benchmark of a configuration builds what it is asked for.
+/// The specification with a position table for `tokens` tokens: a benchmark of a configuration builds what it is asked
+/// for.
 models::ModelSpec with_room(models::ModelSpec spec, int64_t tokens) {
   if (spec.options->body.max_positions >= tokens) return spec;
   const auto longer = models::find_family(spec.family)->copy(*spec.options);

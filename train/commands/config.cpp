@@ -52,12 +52,12 @@ int show(const ConfigOptions& options, Console& console) {
 // Opens every file of the splits far enough to know that it is there and readable.
 Json check_files(const config::Config& config) {
   Json splits = Json::object();
-  const std::pair<const char*, const std::vector<config::DataEntry>*> all[] = {
+  const std::pair<const char*, const std::vector<data::DataEntry>*> all[] = {
       {"train", &config.data.train}, {"valid", &config.data.valid}, {"test", &config.data.test}};
   for (const auto& [name, entries] : all) {
     if (entries->empty()) continue;
     int64_t files = 0, bytes = 0;
-    for (const data::FileMark& mark : data::mark_files(config::DataConfig::entries(*entries))) {
+    for (const data::FileMark& mark : data::mark_files(*entries)) {
       ++files;
       bytes += mark.size;
     }

@@ -37,7 +37,7 @@ class Progress {
     const auto now = std::chrono::steady_clock::now();
     if (now - shown_ < std::chrono::milliseconds(console_.live() ? 500 : 10'000)) return true;
     shown_ = now;
-    console_.progress(fmt::format("[eval]  {} of {} tokens, {:.0f} %", scored, of,
+    console_.progress(fmt::format("[eval]  {} of {}, {:.0f} %", scored, of,
                                   100 * static_cast<double>(scored) / static_cast<double>(of)));
     return true;
   }
@@ -57,8 +57,21 @@ int run_eval(const EvalOptions& options, Console& console) {
                      options.stride);
   const Device device = prepare_device(options.device);
   const OpenedModel opened = open_model(options.model, device);
-  const auto source = data::open_split("data", options.data.entries(), opened.tokenizer,
-                                       {.corpus = opened.config.data.corpus, .cache_folder = opened.config.data.cache});
+  const bool causal = opened.objective->info().sides == data::Sides::kDecoder;
+  check<ConfigError>(causal || options.plot.empty(),
+                     "[eval] --plot draws the loss by position of causal models; this one's objective is {}",
+                     opened.objective->info().name);
+  // Columns have the names they had in training, unless a flag says otherwise.
+  std::vector<data::DataEntry> entries = options.data.entries();
+  if (!opened.config.data.train.empty()) {
+    const data::DataEntry& known = opened.config.data.train.front();
+    for (data::DataEntry& entry : entries) {
+      if (entry.text.empty() && opened.objective->info().table) entry.text = known.text;
+      entry.label = known.label, entry.source = known.source, entry.target = known.target;
+    }
+  }
+  const data::Split split = opened.objective->open(
+      "data", entries, {.corpus = opened.config.data.corpus, .cache_folder = opened.config.data.cache});
 
   train::EvaluationRequest request;
   request.protocol = protocol_of(options);
@@ -70,16 +83,16 @@ int run_eval(const EvalOptions& options, Console& console) {
   request.progress = Progress(console);
   std::optional<train::PerTokenFile> per_token;
   if (!options.per_token.empty()) {
-    per_token.emplace(options.per_token, *opened.tokenizer);
+    per_token.emplace(options.per_token, opened.objective->tokenizer());
     request.per_token = [&per_token](const train::TokenLoss& token) { per_token->add(token); };
   }
-  const train::EvaluationResult result = train::evaluate(*opened.model, source, request);
+  const train::EvaluationResult result = train::evaluate(*opened.model, *opened.objective, split, request);
   console.end_progress();
   if (per_token) per_token->finish();
   if (!options.plot.empty()) {
     io::replace_file(options.plot, train::loss_by_position_svg(result, "Loss of " + opened.config.run.name));
   }
-  if (result.fidelity != data::Fidelity::kExact) {
+  if (result.whole_text && result.fidelity != data::Fidelity::kExact) {
     console.warn(
         "[eval] the tokenizer does not give this text back exactly: figures per byte and character would mean nothing");
   }

@@ -17,17 +17,13 @@ class Findings {
   std::vector<Finding> list;
 };
 
-Form form_of(Objective objective) {
-  switch (objective) {
-    case Objective::kCausal:
+Form form_of(const data::ObjectiveOptions& objective) {
+  switch (data::objective_info(objective.kind).sides) {
+    case data::Sides::kDecoder:
       return Form::kDecoder;
-    case Objective::kSpanCorruption:
-    case Objective::kGapSentences:
-    case Objective::kSeq2Seq:
+    case data::Sides::kEncoderDecoder:
       return Form::kEncoderDecoder;
-    case Objective::kMasked:
-    case Objective::kClassify:
-    case Objective::kQuestionAnswering:
+    case data::Sides::kEncoder:
       break;
   }
   return Form::kEncoder;
@@ -56,15 +52,70 @@ void check_run(const Config& config, Findings& found) {
   }
 }
 
+void check_objective(const Config& config, Findings& found) {
+  using data::ObjectiveKind;
+  const data::ObjectiveOptions& o = config.data.objective;
+  const data::ObjectiveInfo& info = data::objective_info(o.kind);
+  const data::ObjectiveOptions fresh;
+  const auto only = [&](bool changed, const char* key, std::initializer_list<ObjectiveKind> kinds) {
+    std::string names;
+    for (const ObjectiveKind kind : kinds) {
+      if (kind == o.kind) return;
+      names += (names.empty() ? "" : ", ") + data::objective_info(kind).name;
+    }
+    if (changed) found.add(fmt::format("data.{}", key), fmt::format("is for data.objective = {} only", names));
+  };
+  only(o.masking != fresh.masking, "masking", {ObjectiveKind::kMasked});
+  only(o.masked_share != fresh.masked_share, "masked_share", {ObjectiveKind::kMasked, ObjectiveKind::kSpanCorruption});
+  only(o.mean_span != fresh.mean_span, "mean_span", {ObjectiveKind::kSpanCorruption});
+  only(o.gap_share != fresh.gap_share, "gap_share", {ObjectiveKind::kGapSentences});
+  only(!o.labels.empty(), "labels", {ObjectiveKind::kClassify});
+  only(o.target_length != 0, "target_length",
+       {ObjectiveKind::kSeq2Seq, ObjectiveKind::kGapSentences, ObjectiveKind::kSpanCorruption});
+  only(o.too_long != fresh.too_long, "too_long",
+       {ObjectiveKind::kSeq2Seq, ObjectiveKind::kClassify, ObjectiveKind::kQuestionAnswering});
+  only(o.sentinels > 0 && info.sides != data::Sides::kEncoderDecoder, "sentinels",
+       {ObjectiveKind::kSpanCorruption, ObjectiveKind::kGapSentences, ObjectiveKind::kSeq2Seq});
+  if (o.labels.size() == 1) found.add("data.labels", "names one class: there is nothing to tell apart");
+  for (size_t i = 1; i < o.labels.size(); ++i) {
+    if (std::find(o.labels.begin(), o.labels.begin() + static_cast<ptrdiff_t>(i), o.labels[i]) !=
+        o.labels.begin() + static_cast<ptrdiff_t>(i)) {
+      found.add("data.labels", fmt::format("names \"{}\" twice", o.labels[i]));
+    }
+  }
+  const auto check_length = [&](const std::string& key, int64_t length) {
+    if (length < info.shortest) {
+      found.add(key, fmt::format("is too short for data.objective = {}, whose rows need {} tokens", info.name,
+                                 info.shortest));
+    }
+  };
+  check_length("data.sequence_length", config.data.sequence_length);
+  for (size_t i = 0; i < config.train.stages.size(); ++i) {
+    const int64_t length = config.train.stages[i].sequence_length;
+    if (length > 0) check_length(fmt::format("train.stages[{}].sequence_length", i), length);
+  }
+  if (info.sides == data::Sides::kEncoderDecoder && o.target_length == 1) {
+    found.add("data.target_length", "leaves no room for a token before the end");
+  }
+  if (info.table) {
+    const auto check_shards = [&](const char* split, const std::vector<data::DataEntry>& entries) {
+      for (const data::DataEntry& entry : entries) {
+        if (!entry.path.ends_with(".shard")) continue;
+        found.add(fmt::format("data.{}", split),
+                  fmt::format("has a token shard, but data.objective = {} reads rows of .tsv or .jsonl", info.name));
+      }
+    };
+    check_shards("train", config.data.train);
+    check_shards("valid", config.data.valid);
+  }
+}
+
 void check_data(const Config& config, Findings& found) {
   const DataConfig& data = config.data;
   if (data.train.empty()) {
     found.missing("data.train", "is missing: give at least one text to train on, e.g. data: {train: [corpus.txt]}");
   }
-  // The objectives of this build; the schema knows all so that the message can say which ones work.
-  if (data.objective != Objective::kCausal) {
-    found.add("data.objective", "is not in this build, which has: causal");
-  }
+  check_objective(config, found);
   const data::TokenizerOptions& tokenizer = data.tokenizer;
   const bool trained_by_size =
       tokenizer.kind == data::TokenizerKind::kBpe || tokenizer.kind == data::TokenizerKind::kSentencePiece;
@@ -162,6 +213,9 @@ void check_model(const Config& config, Findings& found) {
   const Form form = config.model.options->body.form;
   if (form != context.form) {
     found.add("model.form", "does not fit data.objective; leave it at auto");
+  } else if (form == Form::kEncoderDecoder && !family.build_sequence) {
+    found.add("model.family", fmt::format("has no encoder_decoder form, which data.objective = {} needs",
+                                          data::objective_info(config.data.objective.kind).name));
   }
   family.check(*config.model.options, context,
                [&](std::string_view key, const std::string& what) { found.add(fmt::format("model.{}", key), what); });
@@ -182,6 +236,9 @@ void check_train(const Config& config, Findings& found) {
   if (train.micro_batch > train.batch_size) {
     found.add("train.micro_batch", fmt::format("is more than train.batch_size = {}", train.batch_size));
   }
+  if (train.label_smoothing > 0 && data::objective_info(config.data.objective.kind).target == data::TargetKind::kSpans) {
+    found.add("train.label_smoothing", "cannot be spread over positions: data.objective = question_answering");
+  }
   check_optimizer(train.optimizer, found);
   check_schedule(config, found);
 }
@@ -195,6 +252,8 @@ models::ModelContext model_context(const Config& config) {
     context.sequence_length = std::max(context.sequence_length, stage.sequence_length);
   }
   context.form = form_of(config.data.objective);
+  context.sequence_length =
+      std::max(context.sequence_length, data::target_length_of(config.data.objective, context.sequence_length));
   context.reversible = config.memory.reversible;
   return context;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/corpus/entry.h"
+#include "data/objectives/objective.h"
 #include "data/tokenizers/tokenizer.h"
 #include "framework/base/units.h"
 #include "models/registry.h"
@@ -28,27 +29,15 @@ struct RunConfig {
   std::string init_from;     // MODEL whose weights a new run starts from; empty: none
 };
 
-/// An entry of data.train, data.valid or data.test; the columns below serve objectives with labels or pairs.
-struct DataEntry : data::DataEntry {
-  std::string label, source, target;
-};
-
-enum class Objective { kCausal, kMasked, kSpanCorruption, kGapSentences, kSeq2Seq, kClassify, kQuestionAnswering };
-enum class Masking { kToken, kWholeWord, kSpan };
-
 struct DataConfig {
-  std::vector<DataEntry> train, valid, test;
+  std::vector<data::DataEntry> train, valid, test;
   data::TokenizerOptions tokenizer;  // path absolute
-  Objective objective = Objective::kCausal;
-  Masking masking = Masking::kToken;
+  data::ObjectiveOptions objective;
   int64_t sequence_length = 1024;
   bool cross_documents = true;  // a sequence may hold the end of one document and the start of the next
   bool shuffle = true;
   data::CorpusOptions corpus;
   std::string cache;  // absolute folder of token shards; empty: the user's cache folder, see data::DatasetOptions
-
-  /// The entries as the data library takes them.
-  static std::vector<data::DataEntry> entries(const std::vector<DataEntry>& list) { return {list.begin(), list.end()}; }
 };
 
 struct ModelConfig {

@@ -24,7 +24,7 @@ void run_fields(FieldVisitor& v, RunConfig& o) {
          "a run, checkpoint or model folder whose weights a new run starts from (fresh optimizer, step 0)");
 }
 
-void entry_fields(FieldVisitor& v, DataEntry& o) {
+void entry_fields(FieldVisitor& v, data::DataEntry& o) {
   using data::DocumentMode;
   v.text("path", o.path, {.path = true, .may_be_empty = false}, "a file, folder or glob; .gz and .zst are opened");
   v.percent_range("part", o.part, {}, "bytes of each file that belong to this entry, e.g. 0%..90%");
@@ -33,9 +33,9 @@ void entry_fields(FieldVisitor& v, DataEntry& o) {
       {{"file", DocumentMode::kFile}, {"line", DocumentMode::kLine}, {"blank_line", DocumentMode::kBlankLine}}, {},
       "what a document is: the file, each line, or what blank lines separate; rows of .tsv and .jsonl always are one");
   v.text("text", o.text, {.default_text = "text"}, "column of .tsv and .jsonl that holds the text");
-  v.text("label", o.label, {}, "column of the class");
-  v.text("source", o.source, {}, "column of the input text of a pair");
-  v.text("target", o.target, {}, "column of the output text of a pair");
+  v.text("label", o.label, {.default_text = "label"}, "column of the class");
+  v.text("source", o.source, {.default_text = "source"}, "column of the input text of a pair");
+  v.text("target", o.target, {.default_text = "target"}, "column of the output text of a pair");
 }
 
 void tokenizer_fields(FieldVisitor& v, data::TokenizerOptions& o) {
@@ -59,6 +59,32 @@ void tokenizer_fields(FieldVisitor& v, data::TokenizerOptions& o) {
            "sentencepiece, when trained: share of characters with an own piece; the rest becomes bytes");
 }
 
+void objective_fields(FieldVisitor& v, data::ObjectiveOptions& o) {
+  using data::Masking;
+  using data::TooLong;
+  std::vector<std::pair<std::string_view, data::ObjectiveKind>> kinds;
+  for (const data::ObjectiveInfo& info : data::objectives()) kinds.emplace_back(info.name, info.kind);
+  v.choice("objective", o.kind, kinds, {}, "what the model learns to predict");
+  v.choice("masking", o.masking,
+           {{"token", Masking::kToken}, {"whole_word", Masking::kWholeWord}, {"span", Masking::kSpan}}, {},
+           "masked: what is hidden together");
+  v.number("masked_share", o.masked_share, {.min = 0, .max = 1, .above_min = true, .below_max = true},
+           "masked, span_corruption: share of the tokens that is hidden");
+  v.number("mean_span", o.mean_span, {.min = 1}, "span_corruption: mean length of a hidden span, in tokens");
+  v.number("gap_share", o.gap_share, {.min = 0, .max = 1, .above_min = true},
+           "gap_sentences: share of the sentences that is taken out");
+  v.integer("target_length", o.target_length, {.min = 0, .unit = "tokens", .default_text = "by the objective"},
+            "longest target of an encoder_decoder, its end included; 0 = seq2seq: sequence_length, gap_sentences: half of "
+            "it, span_corruption: what its spans give");
+  v.integer("sentinels", o.sentinels, {.min = 0, .max = 10000, .unit = "ids", .automatic = -1},
+            "ids that mark hidden spans; auto = 100 for span_corruption, else 0; give the same number to train such a model "
+            "on another objective");
+  v.list("labels", o.labels, {.may_be_empty = false}, {},
+         "classify: the classes in the order of their ids; left out: all of data.train in order");
+  v.choice("too_long", o.too_long, {{"error", TooLong::kError}, {"cut", TooLong::kCut}}, {},
+           "rows that do not fit sequence_length (or target_length): refused, or cut at the end");
+}
+
 void data_fields(FieldVisitor& v, DataConfig& o) {
   using data::InvalidUtf8;
   using data::WordCount;
@@ -66,20 +92,9 @@ void data_fields(FieldVisitor& v, DataConfig& o) {
   const SectionTraits again{.same_as = "data.train", .shorthand = "path"};
   v.records("train", o.train, entry, entry_fields, "texts to train on");
   v.records("valid", o.valid, again, entry_fields, "texts for the evaluations during training");
-  v.records("test", o.test, again, entry_fields, "texts for the evaluation at the end");
+  v.records("test", o.test, again, entry_fields, "texts for one evaluation when the run ends");
   v.section("tokenizer", {}, "how text becomes ids", [&](FieldVisitor& in) { tokenizer_fields(in, o.tokenizer); });
-  v.choice("objective", o.objective,
-           {{"causal", Objective::kCausal},
-            {"masked", Objective::kMasked},
-            {"span_corruption", Objective::kSpanCorruption},
-            {"gap_sentences", Objective::kGapSentences},
-            {"seq2seq", Objective::kSeq2Seq},
-            {"classify", Objective::kClassify},
-            {"question_answering", Objective::kQuestionAnswering}},
-           {}, "what the model learns to predict");
-  v.choice("masking", o.masking,
-           {{"token", Masking::kToken}, {"whole_word", Masking::kWholeWord}, {"span", Masking::kSpan}}, {},
-           "masked: what is hidden together");
+  objective_fields(v, o.objective);
   v.integer("sequence_length", o.sequence_length, {.min = 1, .max = int64_t{1} << 40, .unit = "tokens"},
             "tokens of a training sequence; any number is legal");
   v.boolean("cross_documents", o.cross_documents, {},

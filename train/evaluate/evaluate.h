@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/objectives/objective.h"
 #include "models/model.h"
 
 namespace longhaul::train {
@@ -39,7 +39,7 @@ struct EvaluationRequest {
   DType compute = DType::kF32;  // operands of products
   /// Receives every scored token, in order of the windows.
   std::function<void(const TokenLoss&)> per_token = {};
-  /// Told after each batch: targets scored so far, of how many. Returning false ends the evaluation with an error.
+  /// Told after each batch: targets (samples, where there is no protocol) scored so far, of how many. Returning false ends the evaluation with an error.
   std::function<bool(int64_t scored, int64_t of)> progress = {};
 };
 
@@ -61,6 +61,9 @@ struct EvaluationResult {
   int64_t documents = 0;  // with at least one target
   int64_t unscored = 0;   // first tokens of streams: nothing precedes them
   data::Fidelity fidelity = data::Fidelity::kExact;
+  bool whole_text = true;  // the targets are the text, each token once; else figures per byte and word mean nothing
+  std::optional<double> accuracy;   // share of rows whose class was found
+  std::optional<double> exact, f1;  // of answers, means over rows
   EvaluationProtocol protocol = EvaluationProtocol::kBlock;
   int64_t context = 0;
   int64_t stride = 0;
@@ -81,6 +84,12 @@ struct EvaluationResult {
 /// throws ConfigError: context or stride out of range, kMemory for a model without memory, a vocabulary of another
 /// size; DataError: nothing to score
 EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_ptr<const data::TokenSource>& source,
+                          const EvaluationRequest& request);
+
+/// Scores every target of a split for whatever objective: causal ones by the protocol of the request, others sample by
+/// sample, with choices (of hidden tokens) that are the same in every evaluation; request.context is then the
+/// sequence_length, and protocol, stride and per_token do not apply. throws as above
+EvaluationResult evaluate(const models::Model& model, const data::Objective& objective, const data::Split& split,
                           const EvaluationRequest& request);
 
 /// The result as one JSON object: the fields of `longhaul eval --json`. Figures without meaning are null.

@@ -58,15 +58,15 @@ double EvaluationResult::loss() const { return nats / static_cast<double>(tokens
 double EvaluationResult::perplexity() const { return std::exp(loss()); }
 
 std::optional<double> EvaluationResult::word_perplexity() const {
-  if (fidelity == data::Fidelity::kLossy || words == 0) return std::nullopt;
+  if (!whole_text || fidelity == data::Fidelity::kLossy || words == 0) return std::nullopt;
   return std::exp(nats / static_cast<double>(words));
 }
 std::optional<double> EvaluationResult::bits_per_byte() const {
-  if (fidelity != data::Fidelity::kExact || bytes == 0) return std::nullopt;
+  if (!whole_text || fidelity != data::Fidelity::kExact || bytes == 0) return std::nullopt;
   return nats / (std::numbers::ln2 * static_cast<double>(bytes));
 }
 std::optional<double> EvaluationResult::bits_per_character() const {
-  if (fidelity != data::Fidelity::kExact || characters == 0) return std::nullopt;
+  if (!whole_text || fidelity != data::Fidelity::kExact || characters == 0) return std::nullopt;
   return nats / (std::numbers::ln2 * static_cast<double>(characters));
 }
 double EvaluationResult::tokens_per_second() const { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
@@ -85,6 +85,9 @@ std::string to_json(const EvaluationResult& r) {
   json["word_perplexity"] = known(r.word_perplexity());
   json["bits_per_byte"] = known(r.bits_per_byte());
   json["bits_per_character"] = known(r.bits_per_character());
+  if (r.accuracy) json["accuracy"] = *r.accuracy;
+  if (r.exact) json["exact"] = *r.exact;
+  if (r.f1) json["f1"] = *r.f1;
   json["protocol"] = name_of(r.protocol);
   json["context"] = r.context;
   json["stride"] = r.stride;
@@ -103,16 +106,19 @@ std::string to_text(const EvaluationResult& r) {
   const auto figure = [&row](const char* name, const std::optional<double>& value) {
     if (value) row(name, fmt::format("{:.4f}", *value));
   };
+  figure("accuracy", r.accuracy);
+  figure("exact", r.exact);
+  figure("f1", r.f1);
   row("loss", fmt::format("{:.4f} nats/token", r.loss()));
   row("perplexity", fmt::format("{:.4f} per token", r.perplexity()));
   figure("word perplexity", r.word_perplexity());
   figure("bits per byte", r.bits_per_byte());
   figure("bits per character", r.bits_per_character());
-  row("protocol", fmt::format("{}, context {}, stride {}", name_of(r.protocol), r.context, r.stride));
+  if (r.whole_text) row("protocol", fmt::format("{}, context {}, stride {}", name_of(r.protocol), r.context, r.stride));
   row("scored", fmt::format("{} tokens, {} bytes, {} words, {} document{}", r.tokens, r.bytes, r.words, r.documents,
                             r.documents == 1 ? "" : "s"));
   row("speed", grouped(r.tokens_per_second()) + " tokens/s");
-  row("loss by position", "");
+  if (!r.by_position.empty()) row("loss by position", "");
   for (const PositionLoss& bucket : r.by_position) {
     const std::string range = bucket.to - bucket.from == 1 ? fmt::format("{}", bucket.from)
                                                            : fmt::format("{}-{}", bucket.from, bucket.to - 1);

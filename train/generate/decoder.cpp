@@ -4,21 +4,28 @@
 #include <cmath>
 
 namespace longhaul::train {
-namespace {
 
-// Tokens the model can number: its position table, or no limit.
-int64_t longest(const models::LanguageModel& model) {
+int64_t longest_of(const models::Model& model) {
   const models::BodyOptions& body = model.spec().options->body;
   const bool table = body.positions != models::Positions::kRotary && body.positions != models::Positions::kNone;
   return table ? body.max_positions : INT64_MAX;
 }
 
-}  // namespace
-
-Decoder::Decoder(const models::LanguageModel& model, std::vector<std::vector<int32_t>> rows, int64_t most,
-                 DType compute)
-    : model_(model), rows_(std::move(rows)), capacity_(std::min(longest(model), most)) {
+Decoder::Decoder(const models::Model& model, std::vector<std::vector<int32_t>> rows, int64_t most, DType compute,
+                 std::vector<int32_t> source)
+    : model_(model), rows_(std::move(rows)), source_(std::move(source)), capacity_(std::min(longest_of(model), most)) {
   context_.compute = compute;
+}
+
+std::unique_ptr<models::DecodeState> Decoder::start(int64_t batch) const {
+  if (const auto* pair = dynamic_cast<const models::SequenceModel*>(&model_)) {
+    std::vector<int32_t> tokens;
+    for (int64_t b = 0; b < batch; ++b) tokens.insert(tokens.end(), source_.begin(), source_.end());
+    models::ModelInputs source;
+    source.tokens = Tensor::of<int32_t>({batch, static_cast<int64_t>(source_.size())}, tokens, model_.device());
+    return pair->start_decoding(source, capacity_, context_);
+  }
+  return dynamic_cast<const models::LanguageModel&>(model_).start_decoding(batch, capacity_, context_);
 }
 
 Tensor Decoder::read() {
@@ -29,7 +36,7 @@ Tensor Decoder::read() {
   std::vector<int32_t> values;
   for (const auto& row : rows_) values.insert(values.end(), row.end() - seen, row.end());
   state_.reset();  // the old cache goes before the new one comes
-  state_ = model_.start_decoding(batch, capacity_, context_);
+  state_ = start(batch);
   return model_.decode(Tensor::of<int32_t>({batch, seen}, values, model_.device()), *state_, context_);
 }
 
@@ -42,7 +49,8 @@ Tensor Decoder::append(std::span<const int32_t> tokens, std::span<const int64_t>
     rows_ = std::move(chosen);
   }
   for (size_t r = 0; r < rows_.size(); ++r) rows_[r].push_back(tokens[r]);
-  if (!same_rows || state_->length() == capacity_) return read();
+  if (state_->length() == capacity_) return read();
+  if (!same_rows && !state_->select(parents)) return read();
   const auto batch = static_cast<int64_t>(rows_.size());
   return model_.decode(Tensor::of<int32_t>({batch, 1}, {tokens.begin(), tokens.end()}, model_.device()), *state_,
                        context_);

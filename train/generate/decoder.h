@@ -1,4 +1,4 @@
-// defines: Decoder, log_probability
+// defines: Decoder, longest_of, log_probability
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -12,8 +12,9 @@ namespace longhaul::train {
 /// Rows of tokens of one length, and the model's view of their end.
 class Decoder {
  public:
-  /// `most`: tokens a row may come to have.
-  Decoder(const models::LanguageModel& model, std::vector<std::vector<int32_t>> rows, int64_t most, DType compute);
+  /// `most`: tokens a row may come to have; `source`: what an encoder_decoder writes about, else empty.
+  Decoder(const models::Model& model, std::vector<std::vector<int32_t>> rows, int64_t most, DType compute,
+          std::vector<int32_t> source = {});
 
   /// Reads all rows; the logits [rows, V] after their last tokens.
   Tensor read();
@@ -21,12 +22,17 @@ class Decoder {
   Tensor append(std::span<const int32_t> tokens, std::span<const int64_t> parents);
 
  private:
-  const models::LanguageModel& model_;
+  std::unique_ptr<models::DecodeState> start(int64_t batch) const;
+  const models::Model& model_;
   std::vector<std::vector<int32_t>> rows_;
+  std::vector<int32_t> source_;
   int64_t capacity_;  // tokens the model can see
   nn::StepContext context_;
   std::unique_ptr<models::DecodeState> state_;
 };
+
+/// Tokens the model can number on either side: the rows of its position table, or no limit.
+int64_t longest_of(const models::Model& model);
 
 /// log p(token) under logits, in f64.
 double log_probability(std::span<const float> logits, int32_t token);

@@ -1,5 +1,6 @@
 #include "train/generate/generate.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "framework/autograd/tape.h"
@@ -35,20 +36,37 @@ Generation sample(Decoder& decoder, Tensor logits, const GenerateRequest& reques
   return result;
 }
 
+void check_request(const models::Model& model, const GenerateRequest& request) {
+  check<ConfigError>(!request.prompt.empty(), "[generate] the prompt has no token");
+  for (const auto& [name, tokens] : {std::pair("prompt", &request.prompt), std::pair("source", &request.source)}) {
+    for (const int32_t token : *tokens) {
+      check<ConfigError>(token >= 0 && token < model.spec().vocabulary,
+                         "[generate] the {} has id {}, but the model has {} ids", name, token, model.spec().vocabulary);
+    }
+  }
+  const bool reads = model.spec().form == models::Form::kEncoderDecoder;
+  check<ConfigError>(reads || request.source.empty(), "[generate] this model has no encoder to read a source");
+  check<ConfigError>(!reads || !request.source.empty(), "[generate] the source has no token");
+  check<ConfigError>(static_cast<int64_t>(request.source.size()) <= longest_of(model),
+                     "[generate] the source has {} tokens, the model's position table serves {} (model.max_positions)",
+                     request.source.size(), longest_of(model));
+}
+
 }  // namespace
 
-Generation generate(const models::LanguageModel& model, const GenerateRequest& request,
+Generation generate(const models::Model& model, const GenerateRequest& given,
                     const std::function<void(int32_t)>& on_token) {
-  check<ConfigError>(!request.prompt.empty(), "[generate] the prompt has no token");
-  for (const int32_t token : request.prompt) {
-    check<ConfigError>(token >= 0 && token < model.spec().vocabulary,
-                       "[generate] the prompt has id {}, but the model has {} ids", token, model.spec().vocabulary);
+  GenerateRequest request = given;
+  check_request(model, request);
+  if (!request.source.empty()) {
+    const auto begun = static_cast<int64_t>(request.prompt.size());
+    request.max_new = std::min(request.max_new, longest_of(model) - begun + 1);  // the last token is not read again
   }
   if (request.max_new <= 0) return {};
   const NoTapeScope no_tape;
   auto start = std::chrono::steady_clock::now();
   Decoder decoder(model, {request.prompt}, static_cast<int64_t>(request.prompt.size()) + request.max_new,
-                  request.compute);
+                  request.compute, request.source);
   const Tensor logits = decoder.read();
   const double prefill = seconds_since(start);
   start = std::chrono::steady_clock::now();

@@ -11,7 +11,8 @@
 namespace longhaul::train {
 
 struct GenerateRequest {
-  std::vector<int32_t> prompt;  // at least one token
+  std::vector<int32_t> prompt;  // at least one token; of an encoder_decoder the id before a target
+  std::vector<int32_t> source;  // of an encoder_decoder: what it writes about, with its end; else empty
   int64_t max_new = 200;
   SamplingOptions sampling;
   int64_t beams = 1;  // above 1: beam search; nothing is drawn
@@ -35,12 +36,15 @@ struct Generation {
 /// A model with a position table of M rows sees at most M tokens: when they are full, it goes on with the newest M / 2
 /// of them, numbered from 0 again; of a longer prompt it sees the end. Other models see everything.
 ///
+/// An encoder_decoder reads its source once and ends at the last row of its table.
+///
 /// Beam search keeps the `beams` most likely beginnings; finished texts compete by log-probability per token, the end
 /// token included (length normalisation, Wu et al. 2016, section 7, with alpha = 1).
 ///
 /// `on_token` is told every new token as soon as it is known (with beams: at the end).
-/// throws ConfigError for a model that does not generate or a prompt with ids outside its vocabulary
-Generation generate(const models::LanguageModel& model, const GenerateRequest& request,
+/// throws ConfigError for a model that does not generate, a prompt or source with ids outside its vocabulary, a source that
+/// is longer than the model's table, is missing or has no reader
+Generation generate(const models::Model& model, const GenerateRequest& request,
                     const std::function<void(int32_t token)>& on_token = {});
 
 /// What stands before a text without a prompt: the begin id, else the end id of the document before, else a line end,

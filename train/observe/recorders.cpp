@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "framework/base/error.h"
 #include "train/observe/progress.h"
@@ -33,13 +34,18 @@ void MetricsFile::on_start(const RunStart&) { file_ = io::File::append(path_); }
 
 void MetricsFile::add(int64_t step, const std::string& members) {
   if (step != pending_step_) write_pending();
+  if (pending_.empty() && step == written_step_) pending_ = written_;
   pending_step_ = step;
   pending_ += (pending_.empty() ? "" : ",") + members;
 }
 
 void MetricsFile::write_pending() {
-  if (!pending_.empty()) file_.write("{\"step\":" + std::to_string(pending_step_) + "," + pending_ + "}\n");
-  pending_.clear();
+  if (pending_.empty()) return;
+  if (pending_step_ == written_step_) file_.truncate(line_begin_);
+  line_begin_ = file_.size();
+  file_.write("{\"step\":" + std::to_string(pending_step_) + "," + pending_ + "}\n");
+  written_step_ = pending_step_;
+  written_ = std::exchange(pending_, {});
 }
 
 void MetricsFile::on_step(const StepMetrics& event) {
@@ -67,6 +73,9 @@ void MetricsFile::on_evaluation(const EvaluationMetrics& m) {
   line[prefix + "_perplexity"] = known(m.perplexity);
   line[prefix + "_bits_per_byte"] = known(m.bits_per_byte);
   line[prefix + "_word_perplexity"] = known(m.word_perplexity);
+  if (std::isfinite(m.accuracy)) line[prefix + "_accuracy"] = m.accuracy;
+  if (std::isfinite(m.exact)) line[prefix + "_exact"] = m.exact;
+  if (std::isfinite(m.f1)) line[prefix + "_f1"] = m.f1;
   line[prefix + "_tokens"] = m.tokens;
   line[prefix + "_seconds"] = known(m.seconds);
   add(m.step, members_of(line));
@@ -109,6 +118,10 @@ void TensorBoardObserver::on_evaluation(const EvaluationMetrics& m) {
   event.scalars.emplace_back(prefix + "perplexity", static_cast<float>(m.perplexity));
   if (std::isfinite(m.bits_per_byte)) {
     event.scalars.emplace_back(prefix + "bits_per_byte", static_cast<float>(m.bits_per_byte));
+  }
+  const std::pair<const char*, double> others[] = {{"accuracy", m.accuracy}, {"exact", m.exact}, {"f1", m.f1}};
+  for (const auto& [name, value] : others) {
+    if (std::isfinite(value)) event.scalars.emplace_back(prefix + name, static_cast<float>(value));
   }
   file_->add(event);
 }

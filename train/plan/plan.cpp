@@ -13,6 +13,7 @@
 #include "framework/optim/average.h"
 #include "train/plan/process.h"
 #include "train/trainer/from_config.h"
+#include "train/trainer/model_batch.h"
 #include "train/trainer/step.h"
 
 namespace longhaul::train {
@@ -29,14 +30,42 @@ struct Rehearsal {
   std::set<std::pair<std::string, DType>> kernels;
 };
 
-// The tensors of one batch, as the sampler hands them over: tokens, targets, documents, positions.
-struct MetaBatch {
-  Tensor tokens, targets, documents, positions;
-  explicit MetaBatch(const Shape& shape) {
-    for (Tensor* t : {&tokens, &targets, &documents, &positions})
-      *t = Tensor::empty(shape, DType::kI32, Device::meta());
+// The tensors of one batch, as the samples of the objective hand them over at their largest.
+data::Batch meta_batch(const config::Config& config, int64_t rows) {
+  const data::ObjectiveInfo& objective = data::objective_info(config.data.objective.kind);
+  const int64_t length = config.data.sequence_length;
+  const int64_t target_length = data::target_length_of(config.data.objective, length);
+  const auto make = [](const Shape& shape, DType dtype) { return Tensor::empty(shape, dtype, Device::meta()); };
+  data::Batch batch;
+  batch.tokens = make({rows, target_length > 0 ? target_length : length}, DType::kI32);
+  switch (objective.target) {
+    case data::TargetKind::kTokens:
+      batch.targets = make(batch.tokens.shape(), DType::kI32);
+      break;
+    case data::TargetKind::kClasses:
+      batch.targets = make({rows}, DType::kI32);
+      break;
+    case data::TargetKind::kSpans:
+      batch.targets = make({rows, 2}, DType::kI32);
+      break;
   }
-};
+  batch.scored = batch.targets.elements();
+  switch (objective.sides) {
+    case data::Sides::kDecoder:
+      batch.documents = make(batch.tokens.shape(), DType::kI32);
+      batch.positions = make(batch.tokens.shape(), DType::kI32);
+      break;
+    case data::Sides::kEncoder:
+      batch.valid = make(batch.tokens.shape(), DType::kU8);
+      if (objective.table) batch.focus = make(batch.tokens.shape(), DType::kU8);
+      break;
+    case data::Sides::kEncoderDecoder:
+      batch.source = make({rows, length}, DType::kI32);
+      batch.source_valid = make({rows, length}, DType::kU8);
+      break;
+  }
+  return batch;
+}
 
 int threads_of(const config::Config& config, const PlanInputs& inputs) {
   return inputs.threads > 0 ? inputs.threads : config.run.threads > 0 ? config.run.threads : longhaul::thread_count();
@@ -63,7 +92,7 @@ Rehearsal rehearse(const config::Config& config, const PlanInputs& inputs, int64
   const kernels::KernelUseRecorder recorder(
       [&out](std::string_view kernel, DType dtype) { out.kernels.emplace(kernel, dtype); });
   const models::ModelSpec spec = model_spec(config, vocabulary);
-  const auto model = models::make_model(spec, static_cast<uint64_t>(config.run.seed), Device::meta());
+  const auto model = models::make_any_model(spec, static_cast<uint64_t>(config.run.seed), Device::meta());
   const auto trained = trained_parameters(*model, config.train.freeze);
   const auto optimizer = optim::make_optimizer(trained, optimizer_options(config.train.optimizer));
   std::unique_ptr<optim::MovingAverage> average;
@@ -74,20 +103,19 @@ Rehearsal rehearse(const config::Config& config, const PlanInputs& inputs, int64
                            .label_smoothing = config.train.label_smoothing,
                            .compute = compute_dtype(config),
                            .seed = static_cast<uint64_t>(config.run.seed)});
-  const MetaBatch batch({config.train.batch_size, config.data.sequence_length});
+  const data::Batch batch = meta_batch(config, config.train.batch_size);
+  const models::ModelBatch inputs_of_step = model_batch(batch, Device::meta());
   // A third micro-batch allocates nothing that the second did not.
   const int64_t rows = std::min(config.train.batch_size, 2 * micro_batch);
   for (int i = 1; i <= kSteps; ++i) {
-    step.run({.tokens = batch.tokens.slice(0, 0, rows),
-              .targets = batch.targets.slice(0, 0, rows),
-              .scored = rows * config.data.sequence_length,
-              .step = i,
-              .learning_rate = 1e-3});
+    step.run({.batch = rows_of(inputs_of_step, 0, rows), .scored = batch.scored, .step = i, .learning_rate = 1e-3});
   }
   out.memory = device_memory(Device::meta()).report();
   out.parameters = model->parameter_count();
   for (const auto& parameter : trained) out.trained += parameter.variable.value().elements();
-  out.flops_per_token = flops_per_token(spec, *model, config.data.sequence_length);
+  out.flops_per_token =
+      flops_per_token(spec, *model, config.data.sequence_length,
+                      data::target_length_of(config.data.objective, config.data.sequence_length));
   return out;
 }
 

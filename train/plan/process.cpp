@@ -32,10 +32,10 @@ int64_t group_limit() {
 }
 
 // Mean number of keys a query sees.
-double visible_keys(const models::ModelSpec& spec, int64_t length) {
+double visible_keys(const models::ModelSpec& spec, models::Form form, int64_t length) {
   const models::FamilyInfo* family = models::find_family(spec.family);
   if (!family || !family->pattern) return 0;
-  const Pattern pattern = family->pattern(*spec.options, spec.form, Extent::square(length));
+  const Pattern pattern = family->pattern(*spec.options, form, Extent::square(length));
   double pairs = 0;
   for (int layout = 0; layout < pattern.layouts(); ++layout) {
     for (int64_t tile = 0; tile < pattern.query_tiles(); ++tile) {
@@ -57,19 +57,30 @@ int64_t available_memory() {
   return limit > 0 ? std::min(physical, limit) : physical;
 }
 
-double flops_per_token(const models::ModelSpec& spec, const models::LanguageModel& model, int64_t sequence_length) {
+double flops_per_token(const models::ModelSpec& spec, const models::Model& model, int64_t sequence_length,
+                       int64_t target_length) {
   const models::BodyOptions& body = spec.options->body;
-  double weights = 0;
+  const bool sides = target_length > 0;
+  double on_source = 0, on_target = 0;  // weights
   for (const auto& parameter : model.parameters()) {
     const Tensor& value = parameter.variable.value();
     // Tables are looked up, not multiplied; the token table of a tied model is its output projection as well.
     const bool table = parameter.name.find("embedding") != std::string::npos;
-    const bool tied_head = body.tied_embeddings && parameter.name == "token_embedding.weight";
-    if (value.rank() == 2 && (!table || tied_head)) weights += static_cast<double>(value.elements());
+    const bool tied_head = body.tied_embeddings && spec.head.kind == models::HeadKind::kTokens &&
+                           parameter.name == "token_embedding.weight";
+    if (value.rank() != 2 || (table && !tied_head)) continue;
+    const bool source = sides && (parameter.name.starts_with("encoder.") ||
+                                  parameter.name.find(".cross.key_value.") != std::string::npos);
+    // A class is read from one position.
+    if (spec.head.kind == models::HeadKind::kClasses && parameter.name.starts_with("head.")) continue;
+    (source ? on_source : on_target) += static_cast<double>(value.elements());
   }
-  const double attention = static_cast<double>(body.layers) * body.heads * static_cast<double>(body.head_dim) *
-                           visible_keys(spec, sequence_length);
-  return 6 * weights + 12 * attention;
+  const double width = static_cast<double>(body.layers) * body.heads * static_cast<double>(body.head_dim);
+  const auto from = static_cast<double>(sequence_length), to = static_cast<double>(target_length);
+  if (!sides) return 6 * on_target + 12 * width * visible_keys(spec, spec.form, sequence_length);
+  const double on_keys = from * visible_keys(spec, models::Form::kEncoder, sequence_length) +
+                         to * visible_keys(spec, models::Form::kDecoder, target_length) + to * from;
+  return (6 * (on_source * from + on_target * to) + 12 * width * on_keys) / (from + to);
 }
 
 }  // namespace longhaul::train

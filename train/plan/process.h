@@ -16,6 +16,9 @@ int64_t available_memory();
 /// Floating-point operations of a training step for each token: 6 for each weight of a product (2 forward, 4 backward),
 /// the output projection included, and 12 for each layer, head, head dimension and visible key (the scores and their
 /// use, 4 forward and 8 backward). Recomputation is not counted.
-double flops_per_token(const models::ModelSpec& spec, const models::LanguageModel& model, int64_t sequence_length);
+/// With a source of `sequence_length` tokens and a target of `target_length` (else 0), a token is one of either: weights of
+/// the encoder and of the keys and values of its output work on the source, all others on the target.
+double flops_per_token(const models::ModelSpec& spec, const models::Model& model, int64_t sequence_length,
+                       int64_t target_length = 0);
 
 }  // namespace longhaul::train

@@ -1,10 +1,13 @@
-// defines: Corpora, open_corpora, make_tokenizer, check_inputs_unchanged, split_infos, content_hashes
+// defines: Corpora, make_objective, resolve_labels, training_batches, open_corpora, make_tokenizer, check_inputs_unchanged,
+// split_infos, content_hashes
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
-#include "data/dataset.h"
+#include "data/objectives/objective.h"
+#include "data/sampler/batches.h"
 #include "framework/base/io.h"
 #include "train/config/config.h"
 #include "train/trainer/run_info.h"
@@ -13,10 +16,23 @@ namespace longhaul::train {
 
 /// What a run reads.
 struct Corpora {
-  std::shared_ptr<const data::Tokenizer> tokenizer;
-  std::shared_ptr<const data::TokenSource> train;
-  std::shared_ptr<const data::TokenSource> valid;  // null without data.valid
+  std::shared_ptr<const data::Tokenizer> tokenizer;    // as it is saved
+  std::shared_ptr<const data::Objective> objective;    // with every id the model has
+  data::Split train;
+  std::optional<data::Split> valid, test;
+
+  int64_t vocabulary() const { return objective->tokenizer().vocabulary_size(); }
 };
+
+/// The objective of a configuration over a tokenizer.
+std::shared_ptr<const data::Objective> make_objective(const config::Config& config,
+                                                      std::shared_ptr<const data::Tokenizer> tokenizer);
+
+/// Fills what only the texts know: the classes of data.train where data.labels leaves them out. throws DataError
+void resolve_labels(config::Config& config);
+
+/// The training samples of a stage.
+data::TrainingBatches training_batches(const config::Config& config, const Corpora& corpora, int64_t sequence_length);
 
 /// The tokenizer of a new run: loaded where data.tokenizer names one, taken from the model it starts from where that
 /// has one of the kind asked for, else trained on the training text. `init_from`: a model folder, or empty. throws

@@ -17,6 +17,7 @@ void each(Self& c, Integer&& integer, Real&& real) {
   integer("evaluation_pending", c.evaluation_pending), integer("evaluated_step", c.evaluated_step);
   real("valid_loss", c.valid_loss), real("valid_perplexity", c.valid_perplexity);
   real("valid_bits_per_byte", c.valid_bits_per_byte);
+  real("valid_accuracy", c.valid_accuracy), real("valid_exact", c.valid_exact), real("valid_f1", c.valid_f1);
   integer("best_step", c.best_step), real("best_loss", c.best_loss);
 }
 

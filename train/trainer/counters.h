@@ -12,7 +12,7 @@ namespace longhaul::train {
 struct Counters final : Stateful {
   // The run.
   int64_t steps = 0;       // finished, skipped ones included
-  int64_t tokens = 0;      // scored tokens of these steps
+  int64_t tokens = 0;      // read in these steps, without what was filled up
   int64_t skipped = 0;     // steps that the guard did not take
   int64_t bad_in_row = 0;  // of these, since the last one that was taken
   int64_t taken_step = 0;  // the last one that changed the weights
@@ -25,7 +25,7 @@ struct Counters final : Stateful {
 
   // Since the last log line.
   double interval_nats = 0;     // of taken steps
-  int64_t interval_scored = 0;  // tokens of taken steps
+  int64_t interval_scored = 0;  // targets of taken steps
   int64_t interval_tokens = 0;  // of all steps
 
   // The last log line, to write it again when its step is evaluated after a resume.
@@ -40,6 +40,9 @@ struct Counters final : Stateful {
   double valid_loss = std::numeric_limits<double>::quiet_NaN();
   double valid_perplexity = std::numeric_limits<double>::quiet_NaN();
   double valid_bits_per_byte = std::numeric_limits<double>::quiet_NaN();
+  double valid_accuracy = std::numeric_limits<double>::quiet_NaN();
+  double valid_exact = std::numeric_limits<double>::quiet_NaN();
+  double valid_f1 = std::numeric_limits<double>::quiet_NaN();
   int64_t best_step = 0;  // 0: none yet
   double best_loss = std::numeric_limits<double>::infinity();
 

@@ -38,6 +38,19 @@ models::MemoryOptions memory_options(const config::MemoryConfig& memory) {
   return out;
 }
 
+models::HeadSpec head_of(const data::ObjectiveOptions& objective) {
+  switch (data::objective_info(objective.kind).target) {
+    case data::TargetKind::kClasses:
+      // Two stand for the classes that only the texts know, where a model is built before they are read.
+      return {models::HeadKind::kClasses, std::max<int64_t>(2, static_cast<int64_t>(objective.labels.size()))};
+    case data::TargetKind::kSpans:
+      return {models::HeadKind::kSpans};
+    case data::TargetKind::kTokens:
+      break;
+  }
+  return {};
+}
+
 }  // namespace
 
 models::ModelSpec model_spec(const config::Config& config, int64_t vocabulary,
@@ -47,6 +60,7 @@ models::ModelSpec model_spec(const config::Config& config, int64_t vocabulary,
   spec.options = stage_options ? stage_options : config.model.options;
   spec.form = spec.options->body.form;
   spec.vocabulary = vocabulary;
+  spec.head = head_of(config.data.objective);
   spec.memory = memory_options(config.memory);
   return spec;
 }
@@ -146,7 +160,7 @@ optim::Schedule schedule_of(const config::ScheduleConfig& config, int64_t steps,
   return out;
 }
 
-std::vector<optim::Parameter> trained_parameters(const models::LanguageModel& model,
+std::vector<optim::Parameter> trained_parameters(const models::Model& model,
                                                  const std::vector<std::string>& freeze) {
   const std::vector<nn::NamedParameter> all = model.parameters();
   for (const std::string& pattern : freeze) {
@@ -157,7 +171,11 @@ std::vector<optim::Parameter> trained_parameters(const models::LanguageModel& mo
   }
   std::vector<optim::Parameter> trained;
   for (const nn::NamedParameter& parameter : all) {
-    if (!optim::matches_any(parameter.name, freeze)) trained.push_back({parameter.name, parameter.variable});
+    if (optim::matches_any(parameter.name, freeze)) {
+      parameter.variable.freeze();
+    } else {
+      trained.push_back({parameter.name, parameter.variable});
+    }
   }
   check<ConfigError>(!trained.empty(), "[train] train.freeze leaves no parameter to train");
   return trained;

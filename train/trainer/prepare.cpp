@@ -55,8 +55,9 @@ Prepared prepare_new(const config::Config& config, const RunFolder& folder) {
                      "  hint: set data.tokenizer to the tokenizer files in that folder",
                      out.init_from.string());
   }
-  out.corpora = open_corpora(config, std::move(tokenizer));
-  out.config.train.micro_batch = resolve_micro_batch(config, out.corpora.tokenizer->vocabulary_size());
+  resolve_labels(out.config);
+  out.corpora = open_corpora(out.config, std::move(tokenizer));
+  out.config.train.micro_batch = resolve_micro_batch(out.config, out.corpora.vocabulary());
   out.info = new_info(out.config, out.corpora);
   describe_session(out.info, config);
   return out;
@@ -85,6 +86,7 @@ Prepared prepare_existing(const config::Config& given, const TrainingOptions& op
       .config = given, .folder = folder, .info = folder.read_info(), .corpora = {}, .init_from = {}, .from = {}};
   const config::Config before = config::load_config(folder.config().string()).config;
   if (out.config.train.micro_batch == 0) out.config.train.micro_batch = before.train.micro_batch;
+  if (out.config.data.objective.labels.empty()) out.config.data.objective.labels = before.data.objective.labels;
   const config::ResumeComparison comparison = config::compare_for_resume(before, out.config);
   comparison.refuse_fixed(folder.path().string());
 
@@ -142,7 +144,7 @@ void check_buildable(const config::Config& config) {
   device_of(config);
   for (const Stage& stage : stages_of(config)) {
     const MetaMemoryScope memory;
-    const auto model = models::make_model(model_spec(config, kAnyVocabulary, stage.options), 0, Device::meta());
+    const auto model = models::make_any_model(model_spec(config, kAnyVocabulary, stage.options), 0, Device::meta());
     trained_parameters(*model, config.train.freeze);
   }
 }

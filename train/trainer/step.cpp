@@ -10,7 +10,7 @@
 
 namespace longhaul::train {
 
-TrainingStep::TrainingStep(const models::LanguageModel& model, std::vector<optim::Parameter> trained,
+TrainingStep::TrainingStep(const models::Model& model, std::vector<optim::Parameter> trained,
                            optim::Optimizer& optimizer, const optim::MovingAverage* average, const StepOptions& options)
     : model_(model),
       trained_(std::move(trained)),
@@ -26,7 +26,7 @@ TrainingStep::TrainingStep(const models::LanguageModel& model, std::vector<optim
 
 // Leaves the mean gradient in the parameters; returns the summed loss in nats.
 double TrainingStep::gather_gradients(const StepInput& input) const {
-  const int64_t rows = input.tokens.size(0);
+  const int64_t rows = input.batch.inputs.tokens.size(0);
   const ops::LossOptions loss_options{.label_smoothing = options_.label_smoothing,
                                       .scale = 1.0 / static_cast<double>(input.scored)};
   double nats = 0;
@@ -38,9 +38,7 @@ double TrainingStep::gather_gradients(const StepInput& input) const {
                                   .first_row = first,
                                   .compute = options_.compute};
     TapeScope recording;
-    const ops::CrossEntropyResult result =
-        model_.loss({.tokens = input.tokens.slice(0, first, end), .documents = {}, .valid = {}},
-                    input.targets.slice(0, first, end), context, loss_options);
+    const ops::CrossEntropyResult result = model_.loss(rows_of(input.batch, first, end), context, loss_options);
     recording.tape().backward(result.loss, one_);
     kernels::backend(model_.device()).reduce.sum(result.nll, nll_sum_);
     if (!model_.device().is_meta()) nats += nll_sum_.data<double>()[0];
@@ -53,11 +51,10 @@ StepOutcome TrainingStep::run(const StepInput& input) const {
   if (input.scored == 0) {
     out.loss = out.grad_norm = std::nan("");
     out.skipped = true;
-    out.reason = "no token of its sequences is scored";
+    out.reason = "no target of its sequences is scored";
     return out;
   }
-  // Frozen parameters gather gradients too; they are cleared here and never read.
-  for (const nn::NamedParameter& parameter : model_.parameters()) parameter.variable.clear_gradient();
+  for (const optim::Parameter& parameter : trained_) parameter.variable.clear_gradient();
   const double nats = gather_gradients(input);
   if (probe_) probe_(input.step, trained_);
 

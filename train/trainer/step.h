@@ -21,15 +21,14 @@ struct StepOptions {
 
 /// The sequences of one optimizer step.
 struct StepInput {
-  Tensor tokens;       // [B, N] i32
-  Tensor targets;      // [B, N] i32, -1 = not scored
+  models::ModelBatch batch;
   int64_t scored = 0;  // targets that are not -1
   int64_t step = 0;    // number of the step: part of the key of dropout
   double learning_rate = 0;
 };
 
 struct StepOutcome {
-  double loss = 0;       // nats a scored token, without label smoothing
+  double loss = 0;       // nats a scored target, without label smoothing
   double grad_norm = 0;  // before clipping
   bool skipped = false;  // nothing but the data has moved on
   std::string reason;    // of a skip: what was not finite, with the first tensor by name
@@ -37,15 +36,15 @@ struct StepOutcome {
 
 /// Forward, backward and update over the sequences of a step, `micro_batch` at a time.
 ///
-/// The loss is seeded with 1 / scored of the whole step, so gradients are sums of tokens in the order of the sequences
+/// The loss is seeded with 1 / scored of the whole step, so gradients are sums of targets in the order of the sequences
 /// and unequal micro-batches count as they should (data spec 4.3). A step whose loss or gradient norm is not finite is
 /// skipped before anything is written: parameters, optimizer and average keep their bits; the test is written so that a
-/// NaN fails it. A step without a scored token is skipped too.
+/// NaN fails it. A step without a scored target is skipped too.
 /// Also runs on meta, where it computes nothing and every update is taken: that is how memory is planned.
 class TrainingStep {
  public:
   /// Everything is referred to and must outlive the step; `average` may be null.
-  TrainingStep(const models::LanguageModel& model, std::vector<optim::Parameter> trained, optim::Optimizer& optimizer,
+  TrainingStep(const models::Model& model, std::vector<optim::Parameter> trained, optim::Optimizer& optimizer,
                const optim::MovingAverage* average, const StepOptions& options);
   StepOutcome run(const StepInput& input) const;
 
@@ -56,7 +55,7 @@ class TrainingStep {
  private:
   double gather_gradients(const StepInput& input) const;
 
-  const models::LanguageModel& model_;
+  const models::Model& model_;
   std::vector<optim::Parameter> trained_;
   optim::Optimizer& optimizer_;
   const optim::MovingAverage* average_;

@@ -9,7 +9,7 @@ namespace longhaul::train {
 
 Trainee::Trainee(const config::Config& config, int64_t vocabulary, const Stage& stage, int64_t micro_batch)
     : config_(config), vocabulary_(vocabulary), micro_batch_(micro_batch) {
-  model_ = models::make_model(model_spec(config, vocabulary, stage.options), static_cast<uint64_t>(config.run.seed),
+  model_ = models::make_any_model(model_spec(config, vocabulary, stage.options), static_cast<uint64_t>(config.run.seed),
                               device_of(config));
   trained_ = trained_parameters(*model_, config.train.freeze);
   optimizer_ = optim::make_optimizer(trained_, optimizer_options(config.train.optimizer));
@@ -36,7 +36,7 @@ void Trainee::set_probe(TrainingStep::Probe probe) {
 
 void Trainee::enter(const Stage& stage) {
   if (model_->spec().options == stage.options) return;
-  auto next = models::make_model(model_spec(config_, vocabulary_, stage.options),
+  auto next = models::make_any_model(model_spec(config_, vocabulary_, stage.options),
                                  static_cast<uint64_t>(config_.run.seed), model_->device());
   const std::vector<nn::NamedParameter> from = model_->parameters(), to = next->parameters();
   check<InternalError>(from.size() == to.size(), "a stage has {} parameters, the one before {}", to.size(),
@@ -60,7 +60,9 @@ void Trainee::take_weights(const io::Path& folder) {
   for (const nn::NamedParameter& parameter : model_->parameters()) {
     into.push_back({parameter.name, parameter.variable.value()});
   }
-  checkpoint::load_weights(folder, into);
+  // A task starts with a head of its own over the body of any encoder.
+  const bool task = model_->spec().head.kind != models::HeadKind::kTokens;
+  checkpoint::load_weights(folder, into, task ? "head." : "");
   for (const nn::NamedParameter& parameter : model_->parameters()) parameter.variable.changed();
   if (average_) average_->restart();
 }

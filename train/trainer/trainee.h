@@ -20,13 +20,14 @@ class Trainee {
   /// Goes on with another stage: weights, optimizer and average stay what they are.
   void enter(const Stage& stage);
 
-  const models::LanguageModel& model() const { return *model_; }
+  const models::Model& model() const { return *model_; }
   const optim::Optimizer& optimizer() const { return *optimizer_; }
   const optim::MovingAverage* average() const { return average_.get(); }
   const TrainingStep& step() const { return *step_; }
   void set_probe(TrainingStep::Probe probe);
 
-  /// Weights of a model folder; the average starts again from them. throws CheckpointError when they do not fit
+  /// Weights of a model folder; the average starts again from them. Heads over classes and spans that are not in it, or of
+  /// another size, keep their drawn weights. throws CheckpointError when they do not fit
   void take_weights(const io::Path& folder);
   /// Registers "model", "optimizer" and, where there is one, "ema".
   void add_parts(checkpoint::StateRegistry& registry);
@@ -46,7 +47,7 @@ class Trainee {
 
   const config::Config& config_;
   int64_t vocabulary_, micro_batch_;
-  std::unique_ptr<models::LanguageModel> model_;
+  std::unique_ptr<models::Model> model_;
   std::vector<optim::Parameter> trained_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<optim::MovingAverage> average_;

@@ -8,6 +8,7 @@
 #include "framework/tensor/memory.h"
 #include "train/config/load.h"
 #include "train/trainer/from_config.h"
+#include "train/trainer/model_batch.h"
 #include "train/trainer/resident.h"
 #include "train/trainer/signals.h"
 
@@ -19,8 +20,7 @@ Trainer::Trainer(const Prepared& prepared, const TrainingOptions& options)
       options_(options),
       stages_(stages_of(config_)),
       ending_(ending_of(config_)) {
-  const int64_t vocabulary = prepared.corpora.tokenizer->vocabulary_size();
-  trainee_.emplace(config_, vocabulary, stages_[0], config_.train.micro_batch);
+  trainee_.emplace(config_, prepared.corpora.vocabulary(), stages_[0], config_.train.micro_batch);
   trainee_->set_probe(options_.probe);
   for (checkpoint::StateRegistry* registry : {&parts_, &timeless_}) {
     trainee_->add_parts(*registry);
@@ -68,10 +68,7 @@ StepOutcome Trainer::replay(int64_t step, int64_t first_sample) {
 void Trainer::enter_stage(int index) {
   const Stage& stage = stages_[static_cast<size_t>(index)];
   trainee_->enter(stage);
-  batches_.emplace(prepared_.corpora.train, data::SamplerOptions{.sequence_length = stage.sequence_length,
-                                                                 .cross_documents = config_.data.cross_documents,
-                                                                 .shuffle = config_.data.shuffle,
-                                                                 .seed = static_cast<uint64_t>(config_.run.seed)});
+  batches_.emplace(training_batches(config_, prepared_.corpora, stage.sequence_length));
 }
 
 void Trainer::cut_files() {
@@ -109,7 +106,7 @@ Trainer::Exit Trainer::loop() {
     const bool over = ending_.reached(progress());
     if (over) close_off();
     if (counters_.evaluation_pending != 0 && stop_signal() == 0) evaluate_now();
-    if (over && counters_.evaluation_pending == 0) return save(true), Exit::kFinished;
+    if (over && counters_.evaluation_pending == 0 && evaluate_test()) return save(true), Exit::kFinished;
     if (stop_signal() != 0) return save(true), Exit::kSignal;
     if (options_.profile > 0 && session_steps_ >= options_.profile) return save(true), Exit::kProfiled;
     if (take_save_request() || saver_->owes()) save(false);
@@ -130,7 +127,7 @@ void Trainer::close_off() {
   if (prepared_.corpora.valid && counters_.evaluated_step != counters_.steps) counters_.evaluation_pending = 1;
 }
 
-double Trainer::learning_rate(int64_t scored) const {
+double Trainer::learning_rate(int64_t read) const {
   const Stage& stage = stages_[static_cast<size_t>(counters_.stage)];
   const bool staged = stages_.size() > 1 || !config_.train.stages.empty();
   const int64_t whole = ending_.steps > 0 ? ending_.steps : 0;
@@ -140,7 +137,7 @@ double Trainer::learning_rate(int64_t scored) const {
   const double epochs_per_step = batch / static_cast<double>(batches_->samples_per_epoch());
   // Skipped steps move the data but not the schedule.
   const Progress now{.steps = trainee_->optimizer().updates() - counters_.stage_updates + 1,
-                     .tokens = counters_.tokens - counters_.stage_tokens + scored,
+                     .tokens = counters_.tokens - counters_.stage_tokens + read,
                      .epochs = cursor_.cursor.epochs() - counters_.stage_epochs + epochs_per_step,
                      .seconds = clock_.seconds};
   const Progress per_step{
@@ -163,9 +160,8 @@ void Trainer::take_step() {
   }
   const auto begin = Clock::now();
   const data::Batch batch = batches_->read(cursor_.cursor.samples, stages_[static_cast<size_t>(stage)].batch_size);
-  const double rate = learning_rate(batch.scored);
-  last_ = trainee_->step().run({.tokens = batch.tokens,
-                                .targets = batch.targets,
+  const double rate = learning_rate(batch.read);
+  last_ = trainee_->step().run({.batch = model_batch(batch, trainee_->model().device()),
                                 .scored = batch.scored,
                                 .step = counters_.steps + 1,
                                 .learning_rate = rate});
@@ -175,11 +171,11 @@ void Trainer::take_step() {
 
 void Trainer::count(const StepOutcome& outcome, const data::Batch& batch, double rate, double seconds) {
   ++counters_.steps;
-  counters_.tokens += batch.scored;
-  counters_.interval_tokens += batch.scored;
+  counters_.tokens += batch.read;
+  counters_.interval_tokens += batch.read;
   clock_.interval_seconds += seconds;
   session_seconds_ += seconds;
-  session_tokens_ += batch.scored;
+  session_tokens_ += batch.read;
   ++session_steps_;
   last_rate_ = rate;
   tick();
@@ -222,7 +218,8 @@ void Trainer::after_step(const Progress& before) {
   observer_->on_step(step);
   if (config_.train.log_every.due(before, now)) write_log();
   if (counters_.evaluation_pending != 0 && !evaluate_now()) return;
-  if (config_.train.checkpoint.every.due(before, now)) save(false);
+  // The last step is saved when its evaluations are made, so that the checkpoint knows of them.
+  if (config_.train.checkpoint.every.due(before, now) && !ending_.reached(progress())) save(false);
 }
 
 void Trainer::write_log() {
@@ -242,17 +239,32 @@ void Trainer::write_log() {
   clock_.interval_seconds = 0;
 }
 
+// Nothing when a stop was asked for before the evaluation was over.
+std::optional<EvaluationResult> Trainer::evaluate(const data::Split& split) {
+  const Stage& stage = stages_[static_cast<size_t>(counters_.stage)];
+  auto result = evaluate_split(config_, stage, *trainee_, *prepared_.corpora.objective, split, [&](int64_t scored, int64_t of) {
+    observer_->on_evaluating({.step = counters_.steps, .split = split.name, .scored = scored, .tokens = of});
+  });
+  tick();
+  return result;
+}
+
 // False when a stop was asked for before the evaluation was over.
 bool Trainer::evaluate_now() {
-  const Stage& stage = stages_[static_cast<size_t>(counters_.stage)];
-  const auto result = evaluate_split(config_, stage, *trainee_, prepared_.corpora.valid);
-  tick();
+  if (!prepared_.corpora.valid) {  // pending for the sake of data.test
+    counters_.evaluation_pending = 0;
+    return true;
+  }
+  const auto result = evaluate(*prepared_.corpora.valid);
   if (!result) return false;
   counters_.evaluation_pending = 0;
   counters_.evaluated_step = counters_.steps;
   counters_.valid_loss = result->loss();
   counters_.valid_perplexity = result->perplexity();
   counters_.valid_bits_per_byte = result->bits_per_byte().value_or(kUnknown);
+  counters_.valid_accuracy = result->accuracy.value_or(kUnknown);
+  counters_.valid_exact = result->exact.value_or(kUnknown);
+  counters_.valid_f1 = result->f1.value_or(kUnknown);
   const bool best = counters_.valid_loss < counters_.best_loss;
   if (best) {
     counters_.best_loss = counters_.valid_loss;
@@ -265,11 +277,37 @@ bool Trainer::evaluate_now() {
                             .perplexity = counters_.valid_perplexity,
                             .bits_per_byte = counters_.valid_bits_per_byte,
                             .word_perplexity = result->word_perplexity().value_or(kUnknown),
+                            .accuracy = counters_.valid_accuracy,
+                            .exact = counters_.valid_exact,
+                            .f1 = counters_.valid_f1,
                             .tokens = result->tokens,
                             .seconds = result->seconds,
                             .best = best,
                             .averaged = trainee_->average() != nullptr});
-  if (best && config_.train.checkpoint.best) save(false);
+  if (best && config_.train.checkpoint.best && !ending_.reached(progress())) save(false);  // the end has a save of its own
+  return true;
+}
+
+// The evaluation at the end of a run. False when a stop was asked for before it was over: the next session then makes
+// both evaluations of this step, whose line in metrics.jsonl is written again.
+bool Trainer::evaluate_test() {
+  if (!prepared_.corpora.test) return true;
+  if (stop_signal() == 0) test_ = evaluate(*prepared_.corpora.test);
+  if (!test_) {
+    counters_.evaluation_pending = 1;
+    return false;
+  }
+  observer_->on_evaluation({.step = counters_.steps,
+                            .tokens_seen = counters_.tokens,
+                            .split = "test",
+                            .loss = test_->loss(),
+                            .perplexity = test_->perplexity(),
+                            .bits_per_byte = test_->bits_per_byte().value_or(kUnknown),
+                            .word_perplexity = test_->word_perplexity().value_or(kUnknown),
+                            .tokens = test_->tokens,
+                            .seconds = test_->seconds,
+                            .best = false,
+                            .averaged = trainee_->average() != nullptr});
   return true;
 }
 
@@ -316,6 +354,14 @@ RunSummary Trainer::summary(Exit exit) const {
   out.valid_loss = counters_.valid_loss;
   out.valid_perplexity = counters_.valid_perplexity;
   out.bits_per_byte = counters_.valid_bits_per_byte;
+  if (test_) {
+    out.test_loss = test_->loss();
+    out.test_perplexity = test_->perplexity();
+    out.test_bits_per_byte = test_->bits_per_byte().value_or(kUnknown);
+  }
+  out.accuracy = counters_.valid_accuracy;
+  out.exact = counters_.valid_exact;
+  out.f1 = counters_.valid_f1;
   out.tokens_per_second = session_seconds_ > 0 ? static_cast<double>(session_tokens_) / session_seconds_ : 0;
   out.peak_memory_bytes = peak_resident_bytes();
   out.run = prepared_.folder.path().string();

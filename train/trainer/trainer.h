@@ -43,12 +43,14 @@ class Trainer {
   void cut_files();
   Exit loop();
   void take_step();
-  double learning_rate(int64_t scored) const;
+  double learning_rate(int64_t read) const;
   void count(const StepOutcome& outcome, const data::Batch& batch, double rate, double seconds);
   void journal_step(double loss);
   void after_step(const Progress& before);
   void write_log();
   bool evaluate_now();
+  bool evaluate_test();
+  std::optional<EvaluationResult> evaluate(const data::Split& split);
   void save(bool must);
   void close_off();
   StepMetrics metrics(double loss, double speed) const;
@@ -79,6 +81,7 @@ class Trainer {
   int64_t session_steps_ = 0;
   StepOutcome last_;
   double last_rate_ = 0;
+  std::optional<EvaluationResult> test_;
   std::string guard_message_;
 };
 

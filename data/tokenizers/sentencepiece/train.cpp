@@ -89,7 +89,8 @@ std::shared_ptr<const Tokenizer> train_sentencepiece(const TokenizerOptions& opt
     std::string trained;
     try {
       const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &trained);
-      check<DataError>(status.ok(), "[tokenizer] training failed: {}\n  hint: more text or a smaller vocabulary",
+      check<DataError>(status.ok(), "[tokenizer] training failed: {}\n  hint: vocab_size must hold every character of the text, and "
+                       "the text must be long enough to fill it",
                        status.ToString());
     } catch (const Error&) {
       throw;

@@ -101,6 +101,11 @@ TEST(Parsers, TokenizerActions) {
   EXPECT_EQ(decode.action, Action::kDecode);
   EXPECT_EQ(decode.ids, (std::vector<std::string>{"1", "2", "3"}));
   EXPECT_EQ(parsed(parse_tokenizer, {"info", "T", "--json"}).action, Action::kInfo);
+  EXPECT_EQ(parsed(parse_tokenizer, {"encode", "T", ""}).text, "");
+  EXPECT_EQ(parsed(parse_tokenizer, {"encode", "T", "--file", "-"}).file, "-");
+  EXPECT_EQ(refusal(parse_tokenizer, {"encode", "T"}), "TEXT or --file is required");
+  EXPECT_EQ(refusal(parse_tokenizer, {"decode", "T"}), "IDS or --file is required");
+  EXPECT_NE(refusal(parse_tokenizer, {"encode", "T", "text", "--file", "f"}), "");
 }
 
 TEST(Parsers, DataActions) {
@@ -109,8 +114,10 @@ TEST(Parsers, DataActions) {
   EXPECT_EQ(prepare.action, DataOptions::Action::kPrepare);
   EXPECT_EQ(prepare.data.paths.size(), 2u);
   EXPECT_EQ(prepare.invalid_utf8, data::InvalidUtf8::kReplace);
-  EXPECT_EQ(parsed(parse_data, {"info", "a", "--tokenizer", "T", "--kind", "word"}).tokenizer.kind,
-            data::TokenizerKind::kWord);
+  EXPECT_TRUE(prepare.any_kind);
+  const DataOptions words = parsed(parse_data, {"info", "a", "--tokenizer", "T", "--kind", "word"});
+  EXPECT_EQ(words.tokenizer.kind, data::TokenizerKind::kWord);
+  EXPECT_FALSE(words.any_kind);
 }
 
 TEST(Parsers, BenchActions) {

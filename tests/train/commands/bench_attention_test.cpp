@@ -9,10 +9,13 @@ namespace longhaul::cli {
 namespace {
 
 TEST(BenchAttention, KnowsThePatternNames) {
-  EXPECT_EQ(pattern_by_name("causal", 100).hash(), pattern::causal(Extent::square(100)).hash());
-  EXPECT_EQ(pattern_by_name("dense", 100).hash(), pattern::dense(Extent::square(100)).hash());
-  EXPECT_EQ(pattern_by_name("window:64", 100).hash(), pattern::sliding_window(Extent::square(100), 63, 0).hash());
-  for (const char* wrong : {"window", "window:", "window:0", "window:x", "cusal"})
+  EXPECT_EQ(pattern_by_name("causal", 100).pattern.hash(), pattern::causal(Extent::square(100)).hash());
+  EXPECT_EQ(pattern_by_name("dense", 100).pattern.hash(), pattern::dense(Extent::square(100)).hash());
+  EXPECT_EQ(pattern_by_name("window:64", 100).pattern.hash(), pattern::sliding_window(Extent::square(100), 63, 0).hash());
+  EXPECT_EQ(pattern_by_name("memory:64", 100).pattern.hash(), pattern::causal(Extent::decode(100, 164)).hash());
+  EXPECT_FALSE(pattern_by_name("memory:64", 100).relative);
+  EXPECT_TRUE(pattern_by_name("relative:64", 100).relative);
+  for (const char* wrong : {"window", "window:", "window:0", "window:x", "relative", "memory:-1", "cusal"})
     EXPECT_THROW(pattern_by_name(wrong, 100), ConfigError) << wrong;
 }
 
@@ -26,6 +29,18 @@ TEST(BenchAttention, ReportsWorkMemoryAndRates) {
   EXPECT_NEAR(r.gflops_forward * r.forward_seconds, 24 * 4096 * 128e-9, 1e-9);
   EXPECT_GT(r.peak_gflops_f32, 0);
   EXPECT_GT(r.peak_bytes, 8 * 2 * 2 * 130 * 32 * 4);
+}
+
+TEST(BenchAttention, CountsTheProductsOfRelativePositions) {
+  const auto rate = [](const char* name, double& forward, double& backward) {
+    const AttentionBenchmark r = attention_benchmark(pattern_by_name(name, 130), 1, 2, 32, DType::kBF16, Device::cpu(), 1);
+    forward = r.gflops_forward * r.forward_seconds, backward = r.gflops_backward * r.backward_seconds;
+  };
+  double plain_forward, plain_backward, forward, backward;
+  rate("memory:70", plain_forward, plain_backward);
+  rate("relative:70", forward, backward);
+  EXPECT_NEAR(forward / plain_forward, 3.0 / 2, 1e-6);
+  EXPECT_NEAR(backward / plain_backward, 8.0 / 5, 1e-6);
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ int64_t measured_peak(const config::Config& config) {
   for (int i = 0; i < 4; ++i) batch.push_back(Tensor::of<int32_t>(shape, ids));
   for (int step = 1; step <= 3; ++step) {
     const StepOutcome outcome = trainee.step().run(
-        {.tokens = batch[0], .targets = batch[1], .scored = shape.elements(), .step = step, .learning_rate = 1e-3});
+        {.batch = {.inputs = {.tokens = batch[0]}, .targets = batch[1]}, .scored = shape.elements(), .step = step, .learning_rate = 1e-3});
     EXPECT_FALSE(outcome.skipped) << outcome.reason;
   }
   return memory.report().total_peak - before;
@@ -94,6 +94,16 @@ TEST(Plan, AnswersDoNotDependOnWhatTheProcessHolds) {
   const Plan second = make_plan(config, {.vocabulary = 256});
   EXPECT_EQ(first.tensor_peak_bytes, second.tensor_peak_bytes);
   EXPECT_EQ(first.peak_bytes, second.peak_bytes);
+}
+
+TEST(Plan, FrozenParametersNeedNoGradients) {
+  config::Config config = small_config();
+  const auto gradients = [&] {
+    return make_plan(config, {.vocabulary = 256}).bytes[static_cast<size_t>(MemoryFamily::kGradients)];
+  };
+  const int64_t all = gradients();
+  config.train.freeze = {"token_embedding*"};
+  EXPECT_EQ(gradients(), all - 256 * 64 * 4);
 }
 
 TEST(Plan, OperationsAreThoseOfTheFormula) {

@@ -1,0 +1,40 @@
+// defines: HeadLayout, Head, make_head
+#pragma once
+#include <memory>
+
+#include "framework/nn/module.h"
+#include "framework/ops/elementwise.h"
+#include "models/model.h"
+
+namespace longhaul::models {
+
+/// Where heads of public models differ from each other. A family states its own; configurations do not.
+struct HeadLayout {
+  /// kTokens: a dense layer, an activation and a norm before the output projection (Devlin et al. 2019, appendix A.2).
+  bool transform = false;
+  ops::UnaryOp transform_activation = ops::UnaryOp::kGelu;
+  /// kTokens: an output bias even where the projection is the token table; with `transform` there always is one.
+  bool output_bias = false;
+  /// kClasses: between its dense layer and its projection.
+  ops::UnaryOp class_activation = ops::UnaryOp::kTanh;
+};
+
+/// From the last hidden states to what the model says. hidden [B, N, D] in context.compute.
+///
+///   kTokens   z = h W^T + b; with the transform h = norm(activation(dense(hidden))). Parameters: weight [V, D] unless it is
+///             the token table, bias [V], and dense.weight [D, D], dense.bias [D], norm.weight [D], norm.bias [D]
+///   kClasses  z = W activation(dense(p)) + b, p = hidden of the first position, or the mean of the valid ones. Dropout before
+///             both. Parameters: dense.weight [D, D], dense.bias [D], out.weight [C, D], out.bias [C]
+///   kSpans    z_start, z_end of each position = W h + b. Parameters: out.weight [2, D], out.bias [2]
+class Head : public nn::Module {
+ public:
+  /// See Model::loss; targets as in ModelBatch.
+  virtual ops::CrossEntropyResult loss(const Variable& hidden, const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const = 0;
+  /// See Model::outputs.
+  virtual Variable outputs(const Variable& hidden, const ModelInputs& inputs, const nn::StepContext& context) const = 0;
+};
+
+/// The head that spec.head asks for; `table` [V, D] are the token embeddings. throws ConfigError
+std::unique_ptr<Head> make_head(const ModelSpec& spec, const HeadLayout& layout, const Variable& table, nn::Initializer& init);
+
+}  // namespace longhaul::models
