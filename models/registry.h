@@ -63,7 +63,8 @@ struct FamilyInfo {
   std::function<Pattern(const FamilyOptions&, Form, const Extent&)> pattern;
   /// What runs the stored reference cases of the systems this family stands for; empty: there are none.
   std::vector<std::shared_ptr<const ReferenceLoader>> references;
-  /// Builds a decoder or encoder; the options of the specification are of this family, resolved and checked.
+  /// Builds a decoder or encoder; the options of the specification are of this family, resolved and checked. Empty where
+  /// the family has neither.
   std::function<std::unique_ptr<LanguageModel>(const ModelSpec&, nn::Initializer&)> build;
   /// Builds an encoder with a decoder; empty where the family has no such form.
   std::function<std::unique_ptr<SequenceModel>(const ModelSpec&, nn::Initializer&)> build_sequence;

@@ -56,7 +56,7 @@ SelfAttentionOptions SelfAttentionOptions::from(const BodyOptions& body, int lay
           .heads = body.heads,
           .key_heads = body.kv_heads,
           .head_dim = body.head_dim,
-          .bias = body.bias,
+          .bias = body.bias && body.attention_bias,
           .rotary = body.positions == Positions::kRotary,
           .rotary_base = body.rotary_base,
           .dropout = body.attention_dropout,

@@ -1,10 +1,11 @@
-// defines: exchange::Family, families, family_of_type, import_model, export_model
+// defines: exchange::Family, ImportReport, import_model, read_public, export_model
 #pragma once
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "framework/base/io.h"
+#include "framework/checkpoint/safetensors.h"
 #include "models/exchange/name_map.h"
 
 /// Public checkpoint folders (config.json, model.safetensors or shards with an index, tokenizer files) to model folders
@@ -34,6 +35,9 @@ struct ImportReport {
 /// Reads the public folder `source` and writes the model folder `out`, which must not exist or be empty; it appears
 /// whole or not at all. throws CheckpointError naming file and tensor, or the model_type that no family reads
 ImportReport import_model(const io::Path& source, const io::Path& out, const std::vector<Family>& families);
+
+/// The tensors of a public folder under our names. throws CheckpointError as import_model does
+std::vector<checkpoint::NamedTensor> read_public(const io::Path& folder, const NameMap& map);
 
 /// Writes the public folder `out` from a model folder or a checkpoint folder. `family` is the name from the
 /// configuration; it is used when the folder has no public.json. Floating-point tensors whose dtype has changed since

@@ -72,8 +72,36 @@ void copy_into(const Tensor& to, const Tensor& from) {
   });
 }
 
-std::vector<checkpoint::NamedTensor> our_tensors(const Source& source, const NameMap& map,
-                                                 const std::set<std::string>& aside, const std::string& where) {
+/// A public folder as a name map sees it.
+struct Contents {
+  std::vector<checkpoint::NamedTensor> tensors;        // ours
+  std::vector<checkpoint::SafetensorsItem> buffers;    // public ones
+};
+
+// Public names that are no tensors of ours: second copies of tied ones, and buffers.
+std::set<std::string> set_aside(const Source& source, const NameMap& map, const std::string& where, Contents& out) {
+  std::set<std::string> aside;
+  for (const TiedName& tied : map.tied) {
+    if (!source.has(tied.alias) || !source.has(tied.stored)) continue;
+    const SafetensorsEntry& a = source.entry(tied.alias);
+    const SafetensorsEntry& b = source.entry(tied.stored);
+    check<CheckpointError>(
+        a.dtype == b.dtype && a.shape == b.shape && source.bytes(tied.alias) == source.bytes(tied.stored),
+        "[exchange] {}: \"{}\" and \"{}\" are one tensor in this family but differ in the file", where, tied.alias,
+        tied.stored);
+    aside.insert(tied.alias);
+  }
+  for (const std::string& name : map.buffers) {
+    if (!source.has(name)) continue;
+    aside.insert(name);
+    out.buffers.push_back({.name = name, .tensor = {}, .raw = source.entry(name), .raw_bytes = source.bytes(name)});
+  }
+  return aside;
+}
+
+Contents read_contents(const Source& source, const NameMap& map, const std::string& where) {
+  Contents out;
+  const std::set<std::string> aside = set_aside(source, map, where, out);
   std::map<std::string, Shape> shapes;
   for (const SafetensorsReader& file : source.files()) {
     for (const SafetensorsEntry& entry : file.header().entries) {
@@ -84,9 +112,16 @@ std::vector<checkpoint::NamedTensor> our_tensors(const Source& source, const Nam
       shapes.emplace(entry.name, Shape(std::span<const int64_t>(entry.shape)));
     }
   }
+  NameMap present = map;
+  std::set<std::string> absent;
+  std::erase_if(present.rules, [&](const NameRule& rule) {
+    const bool missing = map.zeros.contains(rule.our_name) && !source.has(rule.public_name);
+    if (missing) absent.insert(rule.our_name);
+    return missing;
+  });
   std::map<std::string, Tensor> made;
-  const std::map<std::string, Shape> ours = our_shapes(map, shapes, where);
-  std::vector<NameRule> rules = map.rules;
+  const std::map<std::string, Shape> ours = our_shapes(present, shapes, where);
+  std::vector<NameRule>& rules = present.rules;
   // Rules of one public tensor together, so that it is read once.
   std::stable_sort(rules.begin(), rules.end(),
                    [](const NameRule& a, const NameRule& b) { return a.public_name < b.public_name; });
@@ -102,12 +137,16 @@ std::vector<checkpoint::NamedTensor> our_tensors(const Source& source, const Nam
                            target.dtype(), current.dtype());
     copy_into(our_side(rule, target), public_side(rule, current));
   }
-  std::vector<checkpoint::NamedTensor> out;
-  for (auto& [name, tensor] : made) out.push_back({name, std::move(tensor)});
+  for (const std::string& name : absent) made[name] = Tensor::zeros(map.zeros.at(name), current.dtype(), Device::cpu());
+  for (auto& [name, tensor] : made) out.tensors.push_back({name, std::move(tensor)});
   return out;
 }
 
 }  // namespace
+
+std::vector<checkpoint::NamedTensor> read_public(const io::Path& folder, const NameMap& map) {
+  return read_contents(Source(folder, weight_files(folder)), map, folder.string()).tensors;
+}
 
 ImportReport import_model(const io::Path& source_folder, const io::Path& out, const std::vector<Family>& families) {
   const io::Path config_path = source_folder / kConfigJson;
@@ -126,24 +165,7 @@ ImportReport import_model(const io::Path& source_folder, const io::Path& out, co
   const Source source(source_folder, weights);
   const std::string where = source_folder.string();
 
-  std::set<std::string> aside;
-  for (const TiedName& tied : map.tied) {
-    if (!source.has(tied.alias) || !source.has(tied.stored)) continue;
-    const SafetensorsEntry& a = source.entry(tied.alias);
-    const SafetensorsEntry& b = source.entry(tied.stored);
-    check<CheckpointError>(
-        a.dtype == b.dtype && a.shape == b.shape && source.bytes(tied.alias) == source.bytes(tied.stored),
-        "[exchange] {}: \"{}\" and \"{}\" are one tensor in this family but differ in the file", where, tied.alias,
-        tied.stored);
-    aside.insert(tied.alias);
-  }
-  std::vector<checkpoint::SafetensorsItem> buffers;
-  for (const std::string& name : map.buffers) {
-    if (!source.has(name)) continue;
-    aside.insert(name);
-    buffers.push_back({.name = name, .tensor = {}, .raw = source.entry(name), .raw_bytes = source.bytes(name)});
-  }
-  const std::vector<checkpoint::NamedTensor> tensors = our_tensors(source, map, aside, where);
+  const auto [tensors, buffers] = read_contents(source, map, where);
   for (size_t i = 0; i < weights.size(); ++i) {
     const auto& header = source.files()[i].header();
     folder.files.push_back({weights[i], header.metadata, header.entries});

@@ -33,8 +33,9 @@ bool follows_from(const Finding& finding, const std::set<std::string>& wrong) {
   return false;
 }
 
-void report_findings(const Config& config, const ReadResult& read, const Mark& file, Problems& problems) {
-  const std::vector<Finding> findings = check_config(config);
+void report_findings(const Config& config, const ReadResult& read, const Mark& file, Purpose purpose, Problems& problems) {
+  std::vector<Finding> findings = check_config(config);
+  if (purpose == Purpose::kModel) std::erase_if(findings, [](const Finding& finding) { return finding.missing; });
   if (findings.empty()) return;
   const std::vector<FlatValue> values = flatten(config);
   for (const Finding& finding : findings) {
@@ -60,7 +61,7 @@ std::string Loaded::origin(const std::string& key) const {
   return fmt::format("{}:{}", mark.source->name, mark.line);
 }
 
-Loaded load_config(const std::string& path, const std::vector<std::string>& overrides) {
+Loaded load_config(const std::string& path, const std::vector<std::string>& overrides, Purpose purpose) {
   Problems problems;
   const Merged merged = read_sources(path, overrides, problems);
   if (merged.incomplete) problems.raise(path);
@@ -68,7 +69,7 @@ Loaded load_config(const std::string& path, const std::vector<std::string>& over
   const ReadResult read = read_config(merged.root, loaded.config, problems);
   if (loaded.config.run.name.empty()) loaded.config.run.name = std::filesystem::path(path).stem().string();
   complete(loaded.config);
-  report_findings(loaded.config, read, {merged.file}, problems);
+  report_findings(loaded.config, read, {merged.file}, purpose, problems);
   problems.raise(path);
   loaded.origins = read.origins;
   loaded.files = merged.files;

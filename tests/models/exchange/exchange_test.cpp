@@ -254,6 +254,30 @@ TEST_F(ExchangeTest, WhatDoesNotFitIsNamed) {
   EXPECT_FALSE(io::exists(at("model")));
 }
 
+TEST_F(ExchangeTest, AnAbsentTensorThatMayBeAbsentIsZeroAndStaysAbsent) {
+  Family family = toy_family();
+  const auto names = family.names;
+  family.names = [names](const std::string& config) {
+    NameMap map = names(config);
+    map.rules.push_back({"logits_bias", "logits_bias"});
+    map.zeros["logits_bias"] = Shape{1, 9};
+    return map;
+  };
+  import_model(at("public"), at("model"), {family});
+  const SafetensorsReader ours(at("model/model.safetensors"));
+  EXPECT_EQ(ours.entry("logits_bias").shape, (std::vector<int64_t>{1, 9}));
+  EXPECT_EQ(ours.read_bytes(ours.entry("logits_bias")).find_first_not_of('\0'), std::string::npos);
+  export_model(at("model"), at("back"), "", {family});
+  expect_equal_weights(at("public/model.safetensors"), at("back/model.safetensors"));
+
+  items_.push_back(random_item("logits_bias", "F32", {1, 9}, 36));
+  write_weights();
+  io::remove_all(at("model"));
+  import_model(at("public"), at("model"), {family});
+  const SafetensorsReader with(at("model/model.safetensors"));
+  EXPECT_EQ(with.read_bytes(with.entry("logits_bias")), items_.back().raw_bytes);
+}
+
 TEST_F(ExchangeTest, FoldersThatCannotServeAreNamed) {
   const std::string config = "[exchange] " + at("public/config.json").string();
   write("config.json", R"({"model_type": "other"})");
