@@ -31,6 +31,12 @@ Tensor gathered(const Tensor& from, const Tensor& index, const Shape& shape, DTy
   return y;
 }
 
+void check_replacement(const char* name, const Variable& x, const Tensor& index, const Variable& rows) {
+  check<ShapeError>(x.value().rank() == 2 && rows.value().rank() == 2 && x.size(1) == rows.size(1) && index.elements() == rows.size(0) && x.dtype() == rows.dtype(),
+                    "[{}] {} rows {} do not fit x {} with {} indices", name, rows.dtype(), rows.shape(), x.shape(), index.elements());
+  check_index(name, index, x.size(0));
+}
+
 }  // namespace
 
 Variable embedding(const Variable& weights, const Tensor& index, DType out) {
@@ -48,10 +54,22 @@ Variable embedding(const Variable& weights, const Tensor& index, DType out) {
   });
 }
 
+Variable gather_rows(const Variable& x, const Tensor& index) {
+  check<ShapeError>(x.value().rank() == 2 && index.rank() == 1, "[gather_rows] x {} and index {} must be [R, D] and [M]", x.shape(), index.shape());
+  check_index("gather_rows", index, x.size(0));
+  const Shape shape{index.size(0), x.size(1)};
+  return record("gather_rows", gathered(x.value(), index, shape, x.dtype()), {x}, [index, shape](const BackwardContext& context) {
+    const Tensor& dy = context.gradient();
+    const auto [dx, accumulate] = context.buffer(0);
+    if (!accumulate) dx.zero();
+    const Tensor sum = gathered(dx, index, shape, dx.dtype());
+    table(dy).elementwise.axpby(dy, sum, 1.0f, 1.0f);
+    table(dy).rows.replace(sum, index, dx);
+  });
+}
+
 Variable replace_rows(const Variable& x, const Tensor& index, const Variable& rows) {
-  check<ShapeError>(x.value().rank() == 2 && rows.value().rank() == 2 && x.size(1) == rows.size(1) && index.elements() == rows.size(0) && x.dtype() == rows.dtype(),
-                    "[replace_rows] {} rows {} do not fit x {} with {} indices", rows.dtype(), rows.shape(), x.shape(), index.elements());
-  check_index("replace_rows", index, x.size(0));
+  check_replacement("replace_rows", x, index, rows);
   const Tensor y = like(x.value());
   table(y).elementwise.copy(x.value(), y);
   table(y).rows.replace(rows.value(), index, y);
@@ -65,6 +83,16 @@ Variable replace_rows(const Variable& x, const Tensor& index, const Variable& ro
       context.give(0, dx);
     }
     if (context.needs(1)) context.give(1, gathered(dy, index, {index.elements(), dy.size(1)}, dy.dtype()));
+  });
+}
+
+Variable overwrite_rows(const Variable& x, const Tensor& index, const Variable& rows) {
+  check_replacement("overwrite_rows", x, index, rows);
+  table(x.value()).rows.replace(rows.value(), index, x.value());
+  return record("overwrite_rows", x.value(), {x, rows}, [index](const BackwardContext& context) {
+    const Tensor& dy = context.gradient();
+    if (context.needs(1)) context.give(1, gathered(dy, index, {index.elements(), dy.size(1)}, dy.dtype()));
+    context.give(0, dy);
   });
 }
 

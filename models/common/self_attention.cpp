@@ -23,10 +23,6 @@ struct KeyValueState final : MixerState {
   }
 };
 
-Tensor broadcast_fact(const Tensor& fact) {
-  return fact.defined() ? fact.reshape({fact.size(0), 1, fact.size(1)}) : Tensor();
-}
-
 }  // namespace
 
 Tensor gather_rows(const Tensor& x, std::span<const int64_t> rows) {
@@ -41,13 +37,15 @@ Tensor gather_rows(const Tensor& x, std::span<const int64_t> rows) {
   return out;
 }
 
-const Pattern& PatternCache::get(const Extent& extent, bool segments) {
+Tensor by_token(const Tensor& fact) { return fact.defined() ? fact.reshape({fact.size(0), 1, fact.size(1)}) : Tensor(); }
+
+const Pattern& PatternCache::get(const Extent& extent, bool segments, int64_t side_keys) const {
   for (const Entry& entry : entries_) {
-    if (entry.extent == extent && entry.segments == segments) return entry.pattern;
+    if (entry.extent == extent && entry.segments == segments && entry.side_keys == side_keys) return entry.pattern;
   }
   if (entries_.size() == kCachedPatterns) entries_.erase(entries_.begin());
-  const Pattern pattern = rule_(extent);
-  entries_.push_back({extent, segments, segments ? pattern::within_segments(pattern) : pattern});
+  const Pattern pattern = rule_(extent, side_keys);
+  entries_.push_back({extent, segments, side_keys, segments ? pattern::within_segments(pattern) : pattern});
   return entries_.back().pattern;
 }
 
@@ -64,6 +62,11 @@ SelfAttentionOptions SelfAttentionOptions::from(const BodyOptions& body, int lay
           // Projections into the residual stream start smaller, as in Radford et al. 2019, section 2.3.
           .out_deviation = body.init_std / std::sqrt(2.0 * body.layers),
           .layer = layer};
+}
+
+kernels::AttentionDropout SelfAttentionOptions::dropout_of(uint32_t kind, const nn::StepContext& context) const {
+  if (!context.training || dropout == 0) return {};
+  return {.stream = context.stream(static_cast<uint32_t>(layer) | kind, RandomPurpose::kAttentionDropout), .probability = dropout, .first_row = static_cast<uint64_t>(context.first_row)};
 }
 
 SelfAttention::SelfAttention(const SelfAttentionOptions& o, std::shared_ptr<PatternCache> patterns, nn::Initializer& init)
@@ -87,11 +90,9 @@ Variable SelfAttention::project(const Variable& hidden, const SequenceInfo& sequ
 Variable SelfAttention::forward(const Variable& hidden, const SequenceInfo& sequence, const nn::StepContext& context) const {
   attention::AttentionSpec spec;
   spec.pattern = patterns_->get(Extent::square(sequence.length), sequence.documents.defined());
-  spec.query.segment = spec.key.segment = broadcast_fact(sequence.documents);
-  spec.key.valid = broadcast_fact(sequence.valid);
-  if (context.training && options_.dropout > 0) {
-    spec.dropout = {.stream = context.stream(static_cast<uint32_t>(options_.layer), RandomPurpose::kAttentionDropout), .probability = options_.dropout, .first_row = static_cast<uint64_t>(context.first_row)};
-  }
+  spec.query.segment = spec.key.segment = by_token(sequence.documents);
+  spec.key.valid = by_token(sequence.valid);
+  spec.dropout = options_.dropout_of(0, context);
   return out_(attention::self_attention(project(hidden, sequence), options_.heads, options_.key_heads, spec));
 }
 
