@@ -43,6 +43,7 @@ struct ModelInputs {
   /// with global attention make global.
   Tensor focus = {};
   std::vector<Variable>* hidden_states = nullptr;  // receives the residual stream, see LayerStack::forward
+  Tensor token_types = {};                         // [B, N] i32 or undefined (all 0); for models with token types
 };
 
 /// What a model is trained or scored on.

@@ -1,5 +1,7 @@
 #include "framework/ops/rows.h"
 
+#include <algorithm>
+
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
 #include "framework/ops/support.h"
@@ -25,6 +27,16 @@ void scatter(const Tensor& dy, const Tensor& index, const Tensor& dtable) {
   table(dy).rows.scatter_add(as_rows(dy), index.reshape({-1}), dtable, order, starts);
 }
 
+/// The index with -1 for one row.
+Tensor without(const Tensor& index, int32_t row) {
+  if (row < 0 || !index.device().is_host()) return index;
+  const int32_t* ids = index.data<int32_t>();
+  if (std::find(ids, ids + index.elements(), row) == ids + index.elements()) return index;
+  const Tensor out = Tensor::empty(index.shape(), DType::kI32, index.device());
+  std::replace_copy(ids, ids + index.elements(), out.data<int32_t>(), row, -1);
+  return out;
+}
+
 Tensor gathered(const Tensor& from, const Tensor& index, const Shape& shape, DType dtype) {
   const Tensor y = Tensor::empty(shape, dtype, from.device());
   table(from).rows.gather(from, index.reshape({-1}), as_rows(y));
@@ -39,7 +51,7 @@ void check_replacement(const char* name, const Variable& x, const Tensor& index,
 
 }  // namespace
 
-Variable embedding(const Variable& weights, const Tensor& index, DType out) {
+Variable embedding(const Variable& weights, const Tensor& index, DType out, int32_t frozen) {
   check<ShapeError>(weights.value().rank() == 2, "[embedding] a table has two axes, received {}", weights.shape());
   check_index("embedding", index, weights.size(0));
   check<ShapeError>(index.rank() < kMaxRank, "[embedding] index {} has too many axes", index.shape());
@@ -47,10 +59,10 @@ Variable embedding(const Variable& weights, const Tensor& index, DType out) {
   for (int axis = 0; axis < index.rank(); ++axis) sizes[axis] = index.size(axis);
   sizes[index.rank()] = weights.size(1);
   const Shape shape{std::span<const int64_t>(sizes.data(), static_cast<size_t>(index.rank() + 1))};
-  return record("embedding", gathered(weights.value(), index, shape, out), {weights}, [index](const BackwardContext& context) {
+  return record("embedding", gathered(weights.value(), index, shape, out), {weights}, [index, frozen](const BackwardContext& context) {
     const auto [dtable, accumulate] = context.buffer(0);
     if (!accumulate) dtable.zero();
-    scatter(context.gradient(), index, dtable);
+    scatter(context.gradient(), without(index, frozen), dtable);
   });
 }
 

@@ -6,10 +6,11 @@ namespace longhaul::ops {
 
 /// Rows of a table: result[.., :] = table[index[..], :]. Also the gather of sequence rows.
 ///
-/// table [V, D], index [..] i32 (-1 gives a row of zeros without gradient) -> [.., D] in dtype `out`.
+/// table [V, D], index [..] i32 (-1 gives a row of zeros without gradient) -> [.., D] in dtype `out`. Row `frozen` of the table
+/// gets no gradient from here (-1: all do).
 /// The gradient is summed per row of the table in the order of the index: no atomics.
 /// Throws ShapeError for an index outside -1..V-1 on host devices.
-Variable embedding(const Variable& table, const Tensor& index, DType out);
+Variable embedding(const Variable& table, const Tensor& index, DType out, int32_t frozen = -1);
 
 /// Rows of an activation: result[m, :] = x[index[m], :], a row of zeros where index[m] is -1.
 ///

@@ -20,7 +20,7 @@ Variable BlockAttention::forward(const Variable& hidden, const SequenceInfo& seq
   spec.query.segment = spec.key.segment = by_token(sequence.documents);
   spec.query.valid = spec.key.valid = by_token(sequence.valid);
   spec.dropout = options_.dropout_of(0, context);
-  return out_(attention::self_attention(qkv_(hidden), options_.heads, options_.key_heads, spec));
+  return out_(attention::self_attention(with_positions(qkv_(hidden), options_, sequence), options_.heads, options_.key_heads, spec));
 }
 
 std::unique_ptr<MixerState> BlockAttention::start(int64_t, int64_t, const nn::StepContext&) const {

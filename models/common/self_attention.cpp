@@ -78,14 +78,15 @@ SelfAttention::SelfAttention(const SelfAttentionOptions& o, std::shared_ptr<Patt
   add("out", out_);
 }
 
-Variable SelfAttention::project(const Variable& hidden, const SequenceInfo& sequence) const {
-  const Variable qkv = qkv_(hidden);  // [B, N, (H + 2 Hk) d]
-  if (!options_.rotary) return qkv;
-  const int64_t heads = options_.heads + 2 * options_.key_heads;
-  const Variable by_head = ops::reshape(qkv, {sequence.batch, sequence.length, heads, options_.head_dim});
-  const Variable turned = ops::rotary(by_head, sequence.positions, 0, options_.heads + options_.key_heads, options_.rotary_base);
-  return ops::reshape(turned, {sequence.batch, sequence.length, heads * options_.head_dim});
+Variable with_positions(const Variable& qkv, const SelfAttentionOptions& o, const SequenceInfo& sequence) {
+  if (!o.rotary) return qkv;
+  const int64_t heads = o.heads + 2 * o.key_heads;
+  const Variable by_head = ops::reshape(qkv, {sequence.batch, sequence.length, heads, o.head_dim});
+  const Variable turned = ops::rotary(by_head, sequence.positions, 0, o.heads + o.key_heads, o.rotary_base);
+  return ops::reshape(turned, {sequence.batch, sequence.length, heads * o.head_dim});
 }
+
+Variable SelfAttention::project(const Variable& hidden, const SequenceInfo& sequence) const { return with_positions(qkv_(hidden), options_, sequence); }
 
 Variable SelfAttention::forward(const Variable& hidden, const SequenceInfo& sequence, const nn::StepContext& context) const {
   attention::AttentionSpec spec;

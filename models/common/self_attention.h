@@ -1,4 +1,4 @@
-// defines: PatternRule, SidePatternRule, PatternCache, SelfAttentionOptions, SelfAttention, by_token
+// defines: PatternRule, SidePatternRule, PatternCache, SelfAttentionOptions, SelfAttention, by_token, with_positions
 #pragma once
 #include <functional>
 #include <memory>
@@ -52,6 +52,9 @@ struct SelfAttentionOptions {
 
 /// [B, N] facts as [B, 1, N] for all heads; undefined stays undefined.
 Tensor by_token(const Tensor& fact);
+
+/// A fused projection [B, N, (H + 2 Hk) d] with its query and key heads turned where the positions are rotary.
+Variable with_positions(const Variable& qkv, const SelfAttentionOptions& options, const SequenceInfo& sequence);
 
 /// Multi-head self-attention over a pattern (Vaswani et al. 2017, section 3.2.2; grouped heads: Ainslie et al. 2023).
 /// Parameters: qkv.weight [(H + 2 Hk) d, D], out.weight [D, H d], and biases.

@@ -16,12 +16,17 @@ SequenceInfo sequence_of(const ModelInputs& inputs, int64_t first);
 /// Vectors of tokens. Parameters: token_embedding.weight [V, D].
 class TokenTable final : public nn::Module {
  public:
-  TokenTable(const BodyOptions& body, int64_t vocabulary, nn::Initializer& init) : weight_(init.normal({vocabulary, body.dim}, body.init_std)) { add("token_embedding.weight", weight_); }
+  /// The row of `padding` gets no gradient from the input; -1: every row does.
+  TokenTable(const BodyOptions& body, int64_t vocabulary, nn::Initializer& init, int32_t padding = -1)
+      : padding_(padding), weight_(init.normal({vocabulary, body.dim}, body.init_std)) {
+    add("token_embedding.weight", weight_);
+  }
   /// tokens [B, N] i32 -> [B, N, D] in the parameters' dtype.
   Variable operator()(const Tensor& tokens) const;
   const Variable& weight() const { return weight_; }
 
  private:
+  int32_t padding_;
   Variable weight_;
 };
 
@@ -29,10 +34,14 @@ class TokenTable final : public nn::Module {
 struct InputOptions {
   double scale = 1;   // factor on the token vectors
   bool norm = false;  // layer normalisation of the sum, before the dropout
+  bool norm_after_dropout = false;
+  int64_t token_types = 0;      // rows of a table of token types; 0: none
+  int64_t position_offset = 0;  // rows of a learned position table before that of position 0
+  int32_t padding_token = -1;   // id of padding: no gradient to its vector; with an offset, positions are counted without it
 };
 
-/// Token vectors to the start of the residual stream: norm(scale x + position), then dropout. Parameters: position_embedding.*,
-/// and with `norm` embedding_norm.*.
+/// Token vectors to the start of the residual stream: norm(scale x + position + type), then dropout. Parameters:
+/// position_embedding.*, with token types token_type_embedding.weight [T, D], and with `norm` embedding_norm.*.
 class InputEmbedding final : public nn::Module {
  public:
   InputEmbedding(const BodyOptions& body, const InputOptions& options, nn::Initializer& init);
@@ -42,16 +51,19 @@ class InputEmbedding final : public nn::Module {
   int64_t longest() const;
 
  private:
+  Variable position_vectors(const SequenceInfo& sequence) const;  // [N, D] or [B, N, D]
+  Variable type_vectors(const SequenceInfo& sequence) const;      // [D] or [B, N, D]
   InputOptions options_;
   double dropout_;
   std::unique_ptr<nn::PositionTable> positions_;
+  Variable types_;
   std::unique_ptr<nn::Norm> norm_;
 };
 
 /// Both in one, for models with one kind of input.
 class TokenEmbedding final : public nn::Module {
  public:
-  TokenEmbedding(const BodyOptions& body, int64_t vocabulary, nn::Initializer& init);
+  TokenEmbedding(const BodyOptions& body, int64_t vocabulary, const InputOptions& options, nn::Initializer& init);
   /// tokens [B, N] i32 -> [B, N, D] in the parameters' dtype, with its dropout.
   Variable operator()(const Tensor& tokens, const SequenceInfo& sequence, const nn::StepContext& context) const { return input_(table_(tokens), sequence, context); }
   int64_t longest() const { return input_.longest(); }

@@ -88,6 +88,19 @@ std::vector<int64_t> PublicConfig::integers(const char* key, const std::vector<i
   return out;
 }
 
+std::vector<std::string> PublicConfig::labels() const {
+  const Json* value = content_->find("id2label");
+  if (!value) return {"LABEL_0", "LABEL_1"};
+  std::vector<std::string> out;
+  for (size_t id = 0; value->is_object() && id < value->size(); ++id) {
+    const auto found = value->find(std::to_string(id));
+    if (found == value->end() || !found->is_string()) refuse("id2label", *value, "a text for every id from 0 on");
+    out.push_back(found->get<std::string>());
+  }
+  if (out.size() < 2) refuse("id2label", *value, "two classes or more");
+  return out;
+}
+
 void PublicConfig::warn_unless_zero(const char* key) const {
   if (const double value = number(key, 0); value != 0) log::warn("[exchange] config.json: {} = {} has no counterpart here: further training goes without it", key, value);
 }

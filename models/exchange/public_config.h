@@ -27,6 +27,8 @@ class PublicConfig {
   std::string first_text(const char* key) const;
   /// A list of whole numbers; one number stands for a list of it alone.
   std::vector<int64_t> integers(const char* key, const std::vector<int64_t>& otherwise) const;
+  /// Names of the classes: id2label in order; without it LABEL_0 and LABEL_1.
+  std::vector<std::string> labels() const;
   /// Says in the log that a value of training that has no counterpart here, and is not zero, is left out.
   void warn_unless_zero(const char* key) const;
 

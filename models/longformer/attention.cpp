@@ -47,7 +47,7 @@ Variable GlobalWindowAttention::global_rows(const Variable& hidden, const Global
 Variable GlobalWindowAttention::forward(const Variable& hidden, const SequenceInfo& sequence, const nn::StepContext& context) const {
   const int64_t batch = sequence.batch, length = sequence.length, width = (options_.heads + 2 * options_.key_heads) * options_.head_dim;
   const GlobalTokens globals = find_globals(globals_, sequence, hidden.device());
-  const Variable qkv = qkv_(hidden);  // [B, N, (H + 2 Hk) d]
+  const Variable qkv = with_positions(qkv_(hidden), options_, sequence);  // [B, N, (H + 2 Hk) d]
   attention::AttentionSpec spec;
   spec.pattern = patterns_->get(Extent::square(length), sequence.documents.defined(), globals.count);
   spec.query = {.position = {}, .segment = by_token(sequence.documents), .bucket = {}, .global = {}, .valid = globals.query_valid, .rows = {}};

@@ -85,7 +85,7 @@ void parse_bench(CLI::App& app, BenchOptions& o) {
   app.require_subcommand(1);
   CLI::App& attention = *app.add_subcommand("attention", "one attention operation, forward and backward");
   attention.callback([&o] { o.action = BenchOptions::Action::kAttention; });
-  text_flag(attention, "--pattern", o.pattern, "P", "causal, dense or window:KEYS");
+  text_flag(attention, "--pattern", o.pattern, "P", "causal, dense, window:KEYS, longformer:WINDOW:GLOBALS or bigbird:BLOCK");
   whole_flag(attention, "--length", o.length, 1, "tokens");
   whole_flag(attention, "--batch", o.batch, 1, "sequences");
   whole_flag(attention, "--heads", o.heads, 1, "heads");

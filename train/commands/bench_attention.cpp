@@ -14,6 +14,8 @@
 #include "framework/pattern/builders.h"
 #include "framework/tensor/memory.h"
 #include "framework/tensor/tensor.h"
+#include "models/bigbird/model.h"
+#include "models/longformer/pattern.h"
 #include "train/commands/device.h"
 
 namespace longhaul::cli {
@@ -53,60 +55,138 @@ double peak_rate(DType dtype, Device device) {
   return measure ? measure(dtype) * 1e-9 : 0;
 }
 
-}  // namespace
-
-Pattern pattern_by_name(const std::string& name, int64_t length) {
-  const Extent extent = Extent::square(length);
-  if (name == "causal") return pattern::causal(extent);
-  if (name == "dense") return pattern::dense(extent);
-  const auto keys = name.starts_with("window:") ? units::parse_integer(std::string_view(name).substr(7)) : std::nullopt;
-  check<ConfigError>(keys && *keys >= 1,
-                     "[bench] \"{}\" is no pattern; expected causal, dense or window:KEYS\n"
-                     "  hint: window:512 is causal with 512 visible keys, the query's own included",
-                     name);
-  return pattern::sliding_window(extent, *keys - 1, 0);
+/// Numbers behind "name:", all 1 or more; empty when the text is not that.
+std::vector<int64_t> numbers_behind(const std::string& text, std::string_view name) {
+  if (!text.starts_with(name) || text.size() <= name.size() || text[name.size()] != ':') return {};
+  std::vector<int64_t> out;
+  for (std::string_view left = std::string_view(text).substr(name.size()); !left.empty();) {
+    left.remove_prefix(1);
+    const size_t end = std::min(left.find(':'), left.size());
+    const auto number = units::parse_integer(left.substr(0, end));
+    if (!number || *number < 1) return {};
+    out.push_back(*number);
+    left.remove_prefix(end);
+  }
+  return out;
 }
 
-AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, int64_t heads, int64_t head_dim,
+/// One call of the kernels with its operands, results and gradients.
+class Call {
+ public:
+  Call(const Pattern& pattern, bool marks_globals, const kernels::AttentionShape& sizes, Device device)
+      : pattern_(pattern), kernels_(kernels::backend(device).attention), sizes_(sizes), device_(device) {
+    const int64_t batch = sizes.batch, heads = sizes.heads, d = sizes.head_dim;
+    const Shape queries{batch, heads, pattern.queries(), d}, keys{batch, heads, pattern.keys(), d};
+    query_ = random_operand(queries, sizes.dtype, device, 0), dout_ = random_operand(queries, sizes.dtype, device, 3);
+    key_ = random_operand(keys, sizes.dtype, device, 1), value_ = random_operand(keys, sizes.dtype, device, 2);
+    out_ = Tensor::zeros(queries, sizes.dtype, device), dquery_ = Tensor::zeros(queries, sizes.dtype, device);
+    dkey_ = Tensor::zeros(keys, sizes.dtype, device), dvalue_ = Tensor::zeros(keys, sizes.dtype, device);
+    lse_ = Tensor::zeros({batch, heads, pattern.queries()}, DType::kF32, device);
+    options_.pattern = &pattern_;
+    options_.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(d)));
+    if (const int64_t side = pattern.side_keys(); side > 0) add_side(side, marks_globals);
+  }
+  Call(const Call&) = delete;
+
+  double forward_seconds(int threads) const {
+    const Tensor scratch = workspace(false, threads);
+    return seconds_of([&] { kernels_.forward(query_, key_, value_, out_, lse_, scratch, options_); });
+  }
+  double backward_seconds(int threads) const {
+    const Tensor scratch = workspace(true, threads);
+    return seconds_of([&] {
+      kernels_.backward(query_, key_, value_, out_, lse_, dout_, absent(), dquery_, dkey_, dvalue_, extra_, scratch,
+                        options_);
+    });
+  }
+
+ private:
+  void add_side(int64_t side, bool marks_globals) {
+    const Shape shape{sizes_.batch, sizes_.heads, side, sizes_.head_dim};
+    side_key_ = random_operand(shape, sizes_.dtype, device_, 4), side_value_ = random_operand(shape, sizes_.dtype, device_, 5);
+    dside_key_ = Tensor::zeros(shape, sizes_.dtype, device_), dside_value_ = Tensor::zeros(shape, sizes_.dtype, device_);
+    options_.side_key = side_key_, options_.side_value = side_value_;
+    extra_.side_key = dside_key_, extra_.side_value = dside_value_;
+    if (!marks_globals) return;
+    // The first tokens are the global ones: keys that the window leaves out, rows that another call computes.
+    global_.assign(static_cast<size_t>(pattern_.keys()), 0), local_.assign(global_.size(), 1);
+    std::fill_n(global_.begin(), side, uint8_t{1}), std::fill_n(local_.begin(), side, uint8_t{0});
+    options_.key_info.global.data = global_.data();
+    options_.query_info.valid.data = local_.data();
+  }
+  Tensor workspace(bool backward, int threads) const {
+    const MemoryScope scope(MemoryFamily::kWorkspace);
+    const auto shape = kernels::attention_shape(query_, key_, value_, pattern_);
+    return Tensor::empty({kernels::attention_workspace_bytes(shape, backward, threads)}, DType::kU8, device_);
+  }
+
+  Pattern pattern_;
+  const kernels::AttentionKernels& kernels_;
+  kernels::AttentionShape sizes_;
+  Device device_;
+  Tensor query_, key_, value_, dout_, out_, lse_, dquery_, dkey_, dvalue_, side_key_, side_value_, dside_key_, dside_value_;
+  std::vector<uint8_t> global_, local_;
+  kernels::AttentionOptions options_;
+  kernels::AttentionGradients extra_;
+};
+
+}  // namespace
+
+BenchmarkPattern pattern_by_name(const std::string& name, int64_t length, int64_t heads) {
+  const Extent extent = Extent::square(length);
+  if (name == "causal") return {pattern::causal(extent)};
+  if (name == "dense") return {pattern::dense(extent)};
+  if (const auto window = numbers_behind(name, "window"); window.size() == 1) {
+    return {pattern::sliding_window(extent, window[0] - 1, 0)};
+  }
+  if (const auto sizes = numbers_behind(name, "longformer"); sizes.size() == 2 && sizes[0] % 2 == 0) {
+    check<ConfigError>(sizes[1] <= length, "[bench] \"{}\" has {} global tokens, the sequence {} tokens", name, sizes[1], length);
+    return {models::longformer_pattern(extent, {sizes[0] / 2, sizes[0] / 2, {}}, sizes[1]),
+            pattern::dense({sizes[1], length, 0, 0})};
+  }
+  if (const auto block = numbers_behind(name, "bigbird"); block.size() == 1) {
+    const models::BlockOptions options{.block = block[0], .short_full = false};
+    models::BodyOptions body;
+    body.heads = static_cast<int>(heads);
+    return {models::block_pattern(options, body, 0, extent, true)};
+  }
+  fail<ConfigError>(
+      "[bench] \"{}\" is no pattern; expected causal, dense, window:KEYS, longformer:WINDOW:GLOBALS or bigbird:BLOCK\n"
+      "  hint: window:512 is causal with 512 visible keys, the query's own included; longformer:512:64 has 256 tokens on "
+      "each side and 64 global ones",
+      name);
+}
+
+AttentionBenchmark attention_benchmark(const BenchmarkPattern& named, int64_t batch, int64_t heads, int64_t head_dim,
                                        DType dtype, Device device, int64_t repeats) {
-  const auto& kernels = kernels::backend(device).attention;
-  const Shape rows{batch, heads, pattern.queries(), head_dim};
   device_memory(device).reset_peak();
-  const Tensor query = random_operand(rows, dtype, device, 0), key = random_operand(rows, dtype, device, 1);
-  const Tensor value = random_operand(rows, dtype, device, 2), dout = random_operand(rows, dtype, device, 3);
-  const Tensor out = Tensor::zeros(rows, dtype, device), dquery = Tensor::zeros(rows, dtype, device);
-  const Tensor dkey = Tensor::zeros(rows, dtype, device), dvalue = Tensor::zeros(rows, dtype, device);
-  const Tensor lse = Tensor::zeros({batch, heads, pattern.queries()}, DType::kF32, device);
-  const auto shape = kernels::attention_shape(query, key, value, pattern);
-  kernels::AttentionOptions options;
-  options.pattern = &pattern;
-  options.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
+  kernels::AttentionShape sizes;
+  sizes.dtype = dtype, sizes.batch = batch, sizes.heads = heads, sizes.head_dim = head_dim;
+  const Call first(named.pattern, named.global_rows.has_value(), sizes, device);
+  std::optional<Call> second;
+  if (named.global_rows) second.emplace(*named.global_rows, false, sizes, device);
 
   AttentionBenchmark result;
   result.threads = device.kind == DeviceKind::kCpu ? thread_count() : 1;
-  const auto workspace = [&](bool backward) {
-    const MemoryScope scope(MemoryFamily::kWorkspace);
-    return Tensor::empty({kernels::attention_workspace_bytes(shape, backward, result.threads)}, DType::kU8, device);
-  };
   std::vector<double> forward, backward;
   for (int64_t run = 0; run <= repeats; ++run) {  // run 0 warms up
     result.peak_gflops_f32 = std::max(result.peak_gflops_f32, peak_rate(DType::kF32, device));
     result.peak_gflops_bf16 = std::max(result.peak_gflops_bf16, peak_rate(DType::kBF16, device));
-    const double first = [&] {
-      const Tensor scratch = workspace(false);
-      return seconds_of([&] { kernels.forward(query, key, value, out, lse, scratch, options); });
-    }();
-    const double second = [&] {
-      const Tensor scratch = workspace(true);
-      return seconds_of([&] {
-        kernels.backward(query, key, value, out, lse, dout, absent(), dquery, dkey, dvalue, {}, scratch, options);
-      });
-    }();
+    const double ahead = first.forward_seconds(result.threads) + (second ? second->forward_seconds(result.threads) : 0);
+    const double back = first.backward_seconds(result.threads) + (second ? second->backward_seconds(result.threads) : 0);
     if (run == 0) continue;
-    forward.push_back(first);
-    backward.push_back(second);
+    forward.push_back(ahead);
+    backward.push_back(back);
   }
-  const PatternCost work = cost(pattern, batch, heads, heads, head_dim, head_dim, static_cast<int64_t>(size_of(dtype)));
+  const auto cost_of = [&](const Pattern& pattern) {
+    return cost(pattern, batch, heads, heads, head_dim, head_dim, static_cast<int64_t>(size_of(dtype)));
+  };
+  PatternCost work = cost_of(named.pattern);
+  if (named.global_rows) {
+    const PatternCost more = cost_of(*named.global_rows);
+    work.tiles += more.tiles, work.pairs += more.pairs;
+    work.flops_forward += more.flops_forward, work.flops_backward += more.flops_backward;
+  }
   result.forward_seconds = median(forward);
   result.backward_seconds = median(backward);
   result.gflops_forward = static_cast<double>(work.flops_forward) / result.forward_seconds * 1e-9;
@@ -125,7 +205,7 @@ AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, in
 int bench_attention(const BenchOptions& options, Console& console) {
   const Device device = prepare_device(options.device);
   const DType dtype = options.dtype == "bf16" ? DType::kBF16 : DType::kF32;
-  const Pattern pattern = pattern_by_name(options.pattern, options.length);
+  const BenchmarkPattern pattern = pattern_by_name(options.pattern, options.length, options.heads);
   const AttentionBenchmark r =
       attention_benchmark(pattern, options.batch, options.heads, options.head_dim, dtype, device, options.repeats);
   if (options.json) {

@@ -1,5 +1,6 @@
-// defines: AttentionBenchmark, attention_benchmark, pattern_by_name, bench_attention
+// defines: BenchmarkPattern, AttentionBenchmark, attention_benchmark, pattern_by_name, bench_attention
 #pragma once
+#include <optional>
 #include <string>
 
 #include "framework/pattern/pattern.h"
@@ -10,9 +11,16 @@
 
 namespace longhaul::cli {
 
-/// "causal", "dense" or "window:KEYS" (causal, KEYS visible keys with the query's own) over `length` tokens.
+/// What one layer runs: one call, and where tokens are global a second one for their rows.
+struct BenchmarkPattern {
+  Pattern pattern;                      // its side keys are the global tokens, which stand first in the sequence
+  std::optional<Pattern> global_rows = {};
+};
+
+/// "causal", "dense", "window:KEYS" (causal, KEYS visible keys with the query's own), "longformer:WINDOW:GLOBALS" (WINDOW / 2
+/// tokens on each side) or "bigbird:BLOCK" (3 window, 2 global and 3 random blocks) over `length` tokens.
 /// throws ConfigError with the names there are
-Pattern pattern_by_name(const std::string& name, int64_t length);
+BenchmarkPattern pattern_by_name(const std::string& name, int64_t length, int64_t heads);
 
 struct AttentionBenchmark {
   double forward_seconds = 0, backward_seconds = 0;  // medians
@@ -26,9 +34,9 @@ struct AttentionBenchmark {
   int threads = 1;
 };
 
-/// One call of block-sparse attention, forward and backward, on random operands of batch x heads x length x head_dim:
+/// The calls of block-sparse attention, forward and backward, on random operands of batch x heads x length x head_dim:
 /// one untimed run, then `repeats`.
-AttentionBenchmark attention_benchmark(const Pattern& pattern, int64_t batch, int64_t heads, int64_t head_dim,
+AttentionBenchmark attention_benchmark(const BenchmarkPattern& pattern, int64_t batch, int64_t heads, int64_t head_dim,
                                        DType dtype, Device device, int64_t repeats);
 
 /// longhaul bench attention

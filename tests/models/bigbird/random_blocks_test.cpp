@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <set>
 
@@ -59,7 +60,9 @@ TEST(PublicRandomBlocks, EqualTheGoldenTables) {
     EXPECT_EQ(std::accumulate(table.blocks.begin(), table.blocks.end(), int64_t{0}), golden.sum);
     EXPECT_EQ(hash_of(table), golden.hash);
     EXPECT_EQ(std::vector<int32_t>(table.blocks.begin(), table.blocks.begin() + 9), golden.first);
-    if (!golden.last.empty()) EXPECT_EQ(std::vector<int32_t>(table.blocks.end() - 3, table.blocks.end()), golden.last);
+    if (!golden.last.empty()) {
+      EXPECT_EQ(std::vector<int32_t>(table.blocks.end() - 3, table.blocks.end()), golden.last);
+    }
   }
 }
 
