@@ -50,6 +50,8 @@ using Complain = std::function<void(std::string_view key, const std::string& wha
 struct FamilyInfo {
   std::string name;     // as in model.family
   std::string summary;  // one line for help
+  std::string cost = {};  // of a layer with N tokens of width D, for pictures of its pattern
+  Form drawn = Form::kDecoder;  // the form that a picture of the family, without a configuration, shows
   std::function<std::shared_ptr<FamilyOptions>()> make;
   std::function<std::shared_ptr<FamilyOptions>(const FamilyOptions&)> copy;
   /// Declares every key of the family, those of the common body included.

@@ -39,6 +39,8 @@ void check_blocks(const BlockOptions& o, const BodyOptions& body, int64_t length
 
 FamilyInfo bigbird_family() {
   FamilyInfo info = family_of<BigBirdOptions>("bigbird", "blocks that see their neighbours, a few random blocks and global ones");
+  info.cost = "time O(N b (5 + r) D) for blocks of b tokens and r random ones: 2 n + (n - 2)(5 + r) - 2 pairs of n = N / b blocks a head; memory O(N D)";
+  info.drawn = Form::kEncoder;
   info.fields = [](FieldVisitor& v, FamilyOptions& base) {
     auto& o = dynamic_cast<BigBirdOptions&>(base);
     body_fields(v, o.body);

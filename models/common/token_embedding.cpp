@@ -44,6 +44,7 @@ Tensor rows_beside_padding(const Tensor& tokens, int32_t padding, int64_t offset
 SequenceInfo sequence_of(const ModelInputs& inputs, int64_t first) {
   check<ShapeError>(inputs.tokens.rank() == 2 && inputs.tokens.dtype() == DType::kI32, "[model] tokens must be [B, N] i32, received {} {}", inputs.tokens.dtype(), inputs.tokens.shape());
   const int64_t length = inputs.tokens.size(1);
+  check<ShapeError>(length > 0, "[model] a sequence has no tokens: {}", inputs.tokens.shape());
   return {inputs.tokens.size(0), length, first, nn::iota(first, length, inputs.tokens.device()), inputs.documents, inputs.valid, inputs.focus, inputs.hidden_states, inputs.tokens, inputs.token_types};
 }
 

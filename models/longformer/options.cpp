@@ -64,6 +64,8 @@ LongformerWindow LongformerOptions::window_of(int layer, bool causal_form) const
 
 FamilyInfo longformer_family() {
   FamilyInfo info = family_of<LongformerOptions>("longformer", "a sliding window beside global tokens that see all and are seen by all");
+  info.cost = "time O(N (2 w + g) D + g N D) for w tokens on each side and g global tokens (causal: O(N w D)), memory O(N D)";
+  info.drawn = Form::kEncoder;
   info.fields = [](FieldVisitor& v, FamilyOptions& base) {
     auto& o = dynamic_cast<LongformerOptions&>(base);
     body_fields(v, o.body);

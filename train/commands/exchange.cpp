@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/checkpoint/checkpoint.h"
+#include "framework/checkpoint/safetensors.h"
 #include "models/exchange/families.h"
 #include "train/config/load.h"
 #include "train/trainer/from_config.h"
@@ -42,7 +43,8 @@ int run_export(const ExportOptions& options, Console& console) {
   models::ModelSpec trained;
   if (!imported) {
     const config::Config config = config::load_config((model / "config.yaml").string(), {}, config::Purpose::kModel).config;
-    trained = train::model_spec(config, data::load_tokenizer_folder(model.string())->vocabulary_size());
+    const checkpoint::SafetensorsReader weights(model / checkpoint::file_name(checkpoint::Section::kModel));
+    trained = train::model_spec(config, weights.entry("token_embedding.weight").shape.at(0));
   }
   exchange::export_model(model, options.out, trained, exchange::registered_families());
   console.result(options.json ? dumped({{"model", model.string()}, {"out", options.out}})
