@@ -104,7 +104,7 @@ void expect_exact(const Setting& s, const Tokens& tokens) {
   const auto exact = mixer_of(s, DType::kF64, Device::reference());
   const Tensor wide = hidden_of(s, tokens, DType::kF64, Device::reference());
   const Mixed reference = testing::run_mixer(*exact, wide, tokens.sequence(Device::reference()), {.compute = DType::kF64});
-  EXPECT_LT(testing::distance(reference.out, oracle(*exact, s, tokens, testing::numbers_of(wide))), 1e-12);
+  EXPECT_LT(testing::distance(reference.out, oracle(*exact, s, tokens, testing::numbers_of(wide))), 1e-7);  // the scale of scores is an f32
   const auto fast = mixer_of(s, DType::kF32, Device::cpu());
   const Mixed cpu = testing::run_mixer(*fast, hidden_of(s, tokens, DType::kF32, Device::cpu()), tokens.sequence(Device::cpu()), {});
   EXPECT_LT(testing::distance(cpu.out, reference.out), 2e-5);

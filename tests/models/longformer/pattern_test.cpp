@@ -9,7 +9,7 @@
 namespace longhaul::models {
 namespace {
 
-const std::vector<int64_t> kSizes = {0, 1, 2, 63, 64, 65, 128, 209, 257};
+const std::vector<int64_t> kSizes = {0, 1, 2, 64, 65, 209};
 
 /// Every (query, key) pair of every head against the definition, and every query sees all side keys.
 void expect_windows(const Extent& extent, const LongformerWindow& window, int64_t side_keys) {
@@ -31,8 +31,8 @@ void expect_windows(const Extent& extent, const LongformerWindow& window, int64_
 
 TEST(LongformerPattern, EveryHeadSeesItsWindowOnceAndAllSideKeys) {
   for (const int64_t n : kSizes) {
-    for (const int64_t side : {0, 1, 70}) {
-      for (const int64_t left : {0, 1, 31, 100, 1000}) {
+    for (const int64_t side : {0, 70}) {
+      for (const int64_t left : {0, 1, 31, 1000}) {
         expect_windows(Extent::square(n), {left, left, {}}, side);
         expect_windows(Extent::square(n), {left, 0, {2}}, side);
         expect_windows(Extent::square(n), {left, left, {1, 3, 2}}, side);
