@@ -62,7 +62,7 @@ Variable PositionTable::operator()(int64_t first, int64_t count) const {
 }
 
 Variable PositionTable::at(const Tensor& index, int32_t frozen) const {
-  check(options_.kind == PositionKind::kLearned, "positions are looked up in a table that is not learned");
+  check<InternalError>(options_.kind == PositionKind::kLearned, "positions are looked up in a table that is not learned");
   return ops::embedding(weight_, index, weight_.dtype(), frozen);
 }
 

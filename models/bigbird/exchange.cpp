@@ -1,7 +1,5 @@
 #include "models/bigbird/exchange.h"
 
-#include <nlohmann/json.hpp>
-
 #include "framework/base/error.h"
 #include "models/bigbird/options.h"
 #include "models/bigbird/random_blocks.h"
@@ -31,7 +29,7 @@ struct Reading {
   exchange::NameMap names;
 };
 
-exchange::NameMap names_of(const exchange::BertLayout& bert) {
+exchange::NameMap names_of(const exchange::BertLayout& bert, const std::set<std::string>& tensors) {
   exchange::NameMap map;
   exchange::add_bert_names(map, bert);
   const std::string self = bert.prefix + "encoder.layer.{}.attention.self.";
@@ -44,8 +42,7 @@ exchange::NameMap names_of(const exchange::BertLayout& bert) {
     case BertHead::kTokens:
       exchange::add_linear(map, 1, "cls.predictions.transform.dense", "head.dense", true);
       exchange::add_linear(map, 1, "cls.predictions.transform.LayerNorm", "head.norm", true);
-      map.rules.push_back({"cls.predictions.bias", "head.bias"});
-      map.tied.push_back({"cls.predictions.decoder.bias", "cls.predictions.bias"});
+      exchange::add_decoder_bias(map, "cls.predictions.bias", "cls.predictions.decoder.bias", bert.vocabulary, tensors);
       if (bert.body.tied_embeddings) {
         map.tied.push_back({"cls.predictions.decoder.weight", bert.prefix + "embeddings.word_embeddings.weight"});
       } else {
@@ -80,7 +77,7 @@ Reading read(const std::string& config_json, const std::set<std::string>& tensor
   const std::string type = config.text("attention_type", "block_sparse");
   check<CheckpointError>(type == "block_sparse" || type == "original_full", "[exchange] config.json: attention_type = \"{}\": expected block_sparse or original_full", type);
   o.blocks.sparse = type == "block_sparse";
-  out.names = names_of(out.bert);
+  out.names = names_of(out.bert, tensors);
   return out;
 }
 
@@ -91,16 +88,14 @@ std::string to_json(const ModelSpec& spec) {
                          "[exchange] the public BigBird draws its own random blocks; a model trained with model.random = counter would see others there");
   check<CheckpointError>(spec.head.kind != HeadKind::kSpans, "[exchange] the public BigBird has another head for spans");
   check<CheckpointError>(o.layout.position_offset == 0 && o.layout.norm_after_dropout, "[exchange] the public BigBird has model.position_offset = 0 and norm_after_dropout = true");
-  nlohmann::ordered_json json;
-  const bool classes = spec.head.kind == HeadKind::kClasses;
-  exchange::write_bert_json(json, o.body, o.layout, classes ? "BigBirdForSequenceClassification" : "BigBirdForMaskedLM", spec.vocabulary, spec.head.classes);
-  json["attention_type"] = o.blocks.sparse ? "block_sparse" : "original_full";
-  json["block_size"] = o.blocks.block;
-  json["model_type"] = "big_bird";
-  json["num_random_blocks"] = o.blocks.random_blocks;
-  json["rescale_embeddings"] = o.layout.scale_embeddings;
-  json["use_bias"] = o.body.attention_bias;
-  return json.dump(2) + "\n";
+  const auto flag = [](bool on) { return std::string(on ? "true" : "false"); };
+  return exchange::bert_json(o.body, o.layout, spec, spec.head.kind == HeadKind::kClasses ? "BigBirdForSequenceClassification" : "BigBirdForMaskedLM",
+                             {{"attention_type", o.blocks.sparse ? "\"block_sparse\"" : "\"original_full\""},
+                              {"block_size", std::to_string(o.blocks.block)},
+                              {"model_type", "\"big_bird\""},
+                              {"num_random_blocks", std::to_string(o.blocks.random_blocks)},
+                              {"rescale_embeddings", flag(o.layout.scale_embeddings)},
+                              {"use_bias", flag(o.body.attention_bias)}});
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ GlobalTokens planned_globals(const GlobalOptions& options, const SequenceInfo& s
 
 GlobalTokens find_globals(const GlobalOptions& options, const SequenceInfo& sequence, Device device) {
   if (device.is_meta()) return planned_globals(options, sequence, device);
-  check(device.is_host(), "global tokens are looked up on a host device");
+  check<InternalError>(device.is_host(), "global tokens are looked up on a host device");
   const int64_t batch = sequence.batch, length = sequence.length;
   GlobalTokens out;
   if (!possible(options, sequence)) {

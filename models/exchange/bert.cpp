@@ -105,7 +105,14 @@ void add_bert_names(NameMap& map, const BertLayout& layout) {
   add_linear(map, layers, theirs + "output.LayerNorm", ours + "feed_forward_norm", true);
 }
 
-void write_bert_json(nlohmann::ordered_json& to, const BodyOptions& body, const EncoderLayout& layout, const std::string& architecture, int64_t vocabulary, int64_t classes) {
+void add_decoder_bias(NameMap& map, const std::string& name, const std::string& alias, int64_t vocabulary, const std::set<std::string>& tensors) {
+  const bool alone = tensors.contains(alias) && !tensors.contains(name);
+  map.rules.push_back({alone ? alias : name, "head.bias"});
+  if (!alone) map.tied.push_back({alias, name});
+  map.zeros["head.bias"] = Shape{vocabulary};
+}
+
+std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, const ModelSpec& spec, const std::string& architecture, const std::vector<std::pair<std::string, std::string>>& more) {
   const auto need = [](bool holds, const char* key, const char* expected) {
     check<CheckpointError>(holds, "[exchange] model.{}: the public layout knows {} only", key, expected);
   };
@@ -117,13 +124,14 @@ void write_bert_json(nlohmann::ordered_json& to, const BodyOptions& body, const 
   need(body.head_dim * body.heads == body.dim, "head_dim", "dim / heads");
   need(layout.embedding_norm, "embedding_norm", "true");
   need(layout.token_types > 0, "token_types", "1 or more");
+  nlohmann::ordered_json to;
   to["architectures"] = {architecture};
   to["attention_probs_dropout_prob"] = body.attention_dropout;
   to["hidden_act"] = name_of(body.activation);
   to["hidden_dropout_prob"] = body.dropout;
   to["hidden_size"] = body.dim;
-  if (classes > 0) {
-    for (int64_t k = 0; k < classes; ++k) {
+  if (spec.head.kind == HeadKind::kClasses) {
+    for (int64_t k = 0; k < spec.head.classes; ++k) {
       const std::string label = "LABEL_" + std::to_string(k);
       to["id2label"][std::to_string(k)] = label;
       to["label2id"][label] = k;
@@ -138,7 +146,9 @@ void write_bert_json(nlohmann::ordered_json& to, const BodyOptions& body, const 
   to["pad_token_id"] = layout.padding_token;
   to["tie_word_embeddings"] = body.tied_embeddings;
   to["type_vocab_size"] = layout.token_types;
-  to["vocab_size"] = vocabulary;
+  to["vocab_size"] = spec.vocabulary;
+  for (const auto& [key, value] : more) to[key] = nlohmann::ordered_json::parse(value);
+  return to.dump(2) + "\n";
 }
 
 }  // namespace longhaul::models::exchange

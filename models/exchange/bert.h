@@ -1,8 +1,9 @@
-// defines: exchange::BertHead, objective_of, BertDefaults, BertLayout, bert_layout, add_bert_names, write_bert_json
+// defines: exchange::BertHead, objective_of, BertDefaults, BertLayout, bert_layout, add_bert_names, add_decoder_bias, bert_json
 #pragma once
-#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "models/common/encoder_layout.h"
 #include "models/exchange/name_map.h"
@@ -49,8 +50,11 @@ BertLayout bert_layout(const PublicConfig& config, const BertDefaults& defaults,
 /// Every tensor but those of self-attention's inputs and of the heads.
 void add_bert_names(NameMap& map, const BertLayout& layout);
 
-/// Writes the keys of config.json that bert_layout reads, for a model trained here. throws CheckpointError naming the key that
-/// the public layout cannot express
-void write_bert_json(nlohmann::ordered_json& to, const BodyOptions& body, const EncoderLayout& layout, const std::string& architecture, int64_t vocabulary, int64_t classes);
+/// The bias of a token head's projection, which checkpoints store under one name, the other or both, or leave out where it is 0.
+void add_decoder_bias(NameMap& map, const std::string& name, const std::string& alias, int64_t vocabulary, const std::set<std::string>& tensors);
+
+/// The text of config.json for a model trained here: the keys that bert_layout reads, and `more` keys with their values as
+/// JSON. throws CheckpointError naming the key that the public layout cannot express
+std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, const ModelSpec& spec, const std::string& architecture, const std::vector<std::pair<std::string, std::string>>& more);
 
 }  // namespace longhaul::models::exchange

@@ -1,7 +1,5 @@
 #include "models/longformer/exchange.h"
 
-#include <nlohmann/json.hpp>
-
 #include "framework/base/error.h"
 #include "models/exchange/bart.h"
 #include "models/exchange/bert.h"
@@ -40,7 +38,7 @@ std::vector<int64_t> one_sided(const std::vector<int64_t>& total, int layers) {
   return out;
 }
 
-exchange::NameMap names_of(const exchange::BertLayout& bert) {
+exchange::NameMap names_of(const exchange::BertLayout& bert, const std::set<std::string>& tensors) {
   exchange::NameMap map;
   exchange::add_bert_names(map, bert);
   const std::string self = bert.prefix + "encoder.layer.{}.attention.self.", ours = "layers.{}.attention.";
@@ -53,8 +51,7 @@ exchange::NameMap names_of(const exchange::BertLayout& bert) {
     case BertHead::kTokens: {
       exchange::add_linear(map, 1, "lm_head.dense", "head.dense", true);
       exchange::add_linear(map, 1, "lm_head.layer_norm", "head.norm", true);
-      map.rules.push_back({"lm_head.bias", "head.bias"});
-      map.tied.push_back({"lm_head.decoder.bias", "lm_head.bias"});
+      exchange::add_decoder_bias(map, "lm_head.bias", "lm_head.decoder.bias", bert.vocabulary, tensors);
       if (bert.body.tied_embeddings) {
         map.tied.push_back({"lm_head.decoder.weight", bert.prefix + "embeddings.word_embeddings.weight"});
       } else {
@@ -85,7 +82,7 @@ Reading read(const std::string& config_json, const std::set<std::string>& tensor
   o.window = one_sided(config.integers("attention_window", {512}), o.body.layers);
   // transformers makes the first token global for classes; masked tokens and spans have what the caller marks.
   o.global_tokens = out.bert.head == BertHead::kClasses ? GlobalChoice::kFirst : GlobalChoice::kData;
-  out.names = names_of(out.bert);
+  out.names = names_of(out.bert, tensors);
   return out;
 }
 
@@ -95,14 +92,11 @@ std::string to_json(const ModelSpec& spec) {
                          "[exchange] the public Longformer is two-sided, without dilation and with projections for global tokens (model.global_tokens other than none)");
   check<CheckpointError>(o.layout.position_offset == o.layout.padding_token + 1 && !o.layout.norm_after_dropout && !o.layout.scale_embeddings,
                          "[exchange] the public Longformer has model.position_offset = padding_token + 1, norm_after_dropout = false and scale_embeddings = false");
-  nlohmann::ordered_json json;
   const bool classes = spec.head.kind == HeadKind::kClasses, spans = spec.head.kind == HeadKind::kSpans;
-  exchange::write_bert_json(json, o.body, o.layout, classes ? "LongformerForSequenceClassification" : spans ? "LongformerForQuestionAnswering" : "LongformerForMaskedLM", spec.vocabulary, spec.head.classes);
-  std::vector<int64_t> windows;
-  for (int layer = 0; layer < o.body.layers; ++layer) windows.push_back(2 * o.window_of(layer, false).left);
-  json["attention_window"] = windows;
-  json["model_type"] = "longformer";
-  return json.dump(2) + "\n";
+  std::string windows;
+  for (int layer = 0; layer < o.body.layers; ++layer) windows += (layer == 0 ? "" : ", ") + std::to_string(2 * o.window_of(layer, false).left);
+  return exchange::bert_json(o.body, o.layout, spec, classes ? "LongformerForSequenceClassification" : spans ? "LongformerForQuestionAnswering" : "LongformerForMaskedLM",
+                             {{"attention_window", "[" + windows + "]"}, {"model_type", "\"longformer\""}});
 }
 
 }  // namespace
