@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
-#include <algorithm>
+#include <string_view>
+#include <unordered_map>
 
 #include "data/corpus/byte_stream.h"
 #include "data/corpus/documents.h"
@@ -122,14 +123,18 @@ std::vector<FileMark> mark_files(const std::vector<DataEntry>& entries) {
 }
 
 void check_unchanged(const std::vector<FileMark>& before, const std::vector<FileMark>& now) {
-  const auto find = [](const std::vector<FileMark>& marks, const std::string& path) {
-    return std::find_if(marks.begin(), marks.end(), [&](const FileMark& mark) { return mark.path == path; });
+  const auto by_path = [](const std::vector<FileMark>& marks) {
+    std::unordered_map<std::string_view, const FileMark*> out;
+    for (const FileMark& mark : marks) out.emplace(mark.path, &mark);
+    return out;
   };
+  const auto known = by_path(before), present = by_path(now);
   constexpr const char* kHint = "  hint: bring back the data the run began with, or start a new run";
   for (const FileMark& old : before) {
-    const auto found = find(now, old.path);
-    check<DataError>(found != now.end(), "[data] {} was part of the data when the run began and is missing now\n{}",
+    const auto at = present.find(old.path);
+    check<DataError>(at != present.end(), "[data] {} was part of the data when the run began and is missing now\n{}",
                      old.path, kHint);
+    const FileMark* found = at->second;
     check<DataError>(found->size == old.size, "[data] {} changed since the run began: {} bytes then, {} now\n{}",
                      old.path, old.size, found->size, kHint);
     check<DataError>(found->ends == old.ends, "[data] {} changed since the run began: same size, other content\n{}",
@@ -143,7 +148,7 @@ void check_unchanged(const std::vector<FileMark>& before, const std::vector<File
     log::info("[data] {} has another time than when the run began, but the same content", old.path);
   }
   for (const FileMark& mark : now) {
-    check<DataError>(find(before, mark.path) != before.end(), "[data] {} was added to the data since the run began\n{}",
+    check<DataError>(known.contains(mark.path), "[data] {} was added to the data since the run began\n{}",
                      mark.path, kHint);
   }
 }

@@ -214,9 +214,11 @@ Prepared prepare_split(const std::string& name, const std::vector<DataEntry>& en
   io::make_folder(out.folder);
   try {
     tokenise(inputs, tokenizer, policy, limits, out);
-    check<DataError>(
-        !out.shards.empty(), "[data] {} holds no text: {} {} without any\n  hint: check data.{}", name, inputs.size(),
-        inputs.size() == 1 ? "file (" + inputs[0].path + ")" : "files, the first " + inputs[0].path + ",", name);
+    check<DataError>(!out.shards.empty(),
+                     "[data] {} holds no text: {} {} without any\n"
+                     "  hint: give files that hold text, or a larger part of them",
+                     name, inputs.size(),
+                     inputs.size() == 1 ? "file (" + inputs[0].path + ")" : "files, the first " + inputs[0].path + ",");
     io::write_new_file(out.folder + "/manifest.json", manifest_text(out));
     io::sync_folder(out.folder);
   } catch (...) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "framework/attention/kernel_call.h"
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
 #include "framework/base/threads.h"
@@ -26,6 +27,8 @@ TokenField<T> field(const Tensor& fact, const char* name, int64_t batch, int64_t
   return out;
 }
 
+}  // namespace
+
 TokenInfo token_info(const TokenFacts& facts, int64_t batch, int64_t heads, int64_t rows, int64_t tile_rows) {
   return {.position = field<int32_t>(facts.position, "position", batch, heads, rows),
           .segment = field<int32_t>(facts.segment, "segment", batch, heads, rows),
@@ -34,11 +37,6 @@ TokenInfo token_info(const TokenFacts& facts, int64_t batch, int64_t heads, int6
           .valid = field<uint8_t>(facts.valid, "valid", batch, heads, rows),
           .rows = field<int32_t>(facts.rows, "rows", batch, heads, tile_rows)};
 }
-
-/// The operands of one call; views into whatever the caller holds.
-struct Operands {
-  Tensor query, key, value;  // [B, H, Nq, d], [B, Hk, Nk, d], [B, Hk, Nk, d_v]
-};
 
 void check_operands(const Operands& o, const AttentionSpec& spec) {
   const Shape &q = o.query.shape(), &k = o.key.shape(), &v = o.value.shape();
@@ -50,9 +48,16 @@ void check_operands(const Operands& o, const AttentionSpec& spec) {
   check<ShapeError>(spec.pattern.defined() && spec.pattern.queries() == q[2] && spec.pattern.keys() == k[2], "[block_attention] the pattern is for {} queries and {} keys, received query {}, key {}",
                     spec.pattern.defined() ? spec.pattern.queries() : 0, spec.pattern.defined() ? spec.pattern.keys() : 0, q, k);
   check<ShapeError>(spec.pattern.layouts() == 1 || spec.pattern.layouts() == q[1], "[block_attention] the pattern has {} layouts for {} heads", spec.pattern.layouts(), q[1]);
+  const auto shape_of = [](const Variable& x) { return x.defined() ? x.shape() : Shape{}; };
+  const Shape rq = shape_of(spec.relative_query), rk = shape_of(spec.relative_key), rb = shape_of(spec.relative_bias);
+  check<ShapeError>(spec.relative_query.defined() == spec.relative_key.defined() && (rq.rank() == 0 || (rq.rank() == 4 && rq[0] == q[0] && rq[1] == q[1] && rq[2] == q[2] && rk.rank() == 3 && rk[0] == q[1] && rk[1] > 0 && rk[2] == rq[3])),
+                    "[block_attention] relative query {} and key {} do not fit query {}: expected [B, H, Nq, d_r] and [H, distances, d_r]", rq, rk, q);
+  check<ShapeError>(rb.rank() == 0 || (rb.rank() == 2 && rb[0] == q[1] && rb[1] > 0 && (rk.rank() == 0 || rb[1] == rk[1])), "[block_attention] relative bias {} does not fit query {} and relative key {}: expected [H, distances]", rb, q, rk);
   const int64_t side = spec.side_key.defined() ? spec.side_key.size(2) : 0;
   check<ShapeError>(side == spec.pattern.side_keys(), "[block_attention] the pattern has {} side keys, received {}", spec.pattern.side_keys(), side);
 }
+
+namespace {
 
 AttentionOptions options_for(const Operands& o, const AttentionSpec& spec) {
   const int64_t batch = o.query.size(0), heads = o.query.size(1), key_heads = o.key.size(1);
@@ -77,9 +82,11 @@ AttentionOptions options_for(const Operands& o, const AttentionSpec& spec) {
 
 Tensor workspace(const Operands& o, const AttentionSpec& spec, bool backward) {
   const MemoryScope scope(MemoryFamily::kWorkspace);
-  const auto shape = kernels::attention_shape(o.query, o.key, o.value, spec.pattern);
+  const auto shape = kernels::attention_shape(o.query, o.key, o.value, spec.pattern, options_for(o, spec).relative);
   return Tensor::empty({kernels::attention_workspace_bytes(shape, backward, thread_count())}, DType::kU8, o.query.device());
 }
+
+}  // namespace
 
 void forward(const Operands& o, const Tensor& out, const Tensor& lse, const AttentionSpec& spec) {
   ops::table(out).attention.forward(o.query, o.key, o.value, out, lse, workspace(o, spec, false), options_for(o, spec));
@@ -90,6 +97,8 @@ void backward(const Operands& o, const Tensor& out, const Tensor& lse, const Ten
   ops::table(out).attention.backward(o.query, o.key, o.value, out, lse, view_or_absent(dout), view_or_absent(dlse), view_or_absent(d.query), view_or_absent(d.key),
                                      view_or_absent(d.value), extra, workspace(o, spec, true), options_for(o, spec));
 }
+
+namespace {
 
 /// A tensor for the gradient of input `i`, or an undefined one. Rows that a permutation leaves out keep their zeros.
 Tensor wanted(const BackwardContext& context, int i, const Tensor& of, bool statistics = false) {

@@ -1,4 +1,4 @@
-// defines: TokenFacts, AttentionSpec, AttentionResult, block_attention, self_attention, projected_attention
+// defines: TokenFacts, AttentionSpec, AttentionResult, block_attention, self_attention, projected_attention, token_info
 #pragma once
 #include <optional>
 
@@ -45,6 +45,9 @@ Variable self_attention(const Variable& qkv, int64_t heads, int64_t key_heads, c
 /// The same for queries and a fused projection of other rows, both read and their gradients written in place.
 /// query [B, Nq, H d], key_value [B, Nk, 2 Hk d]: key heads, then value heads -> [B, Nq, H d]. Gradients reach both.
 Variable projected_attention(const Variable& query, const Variable& key_value, int64_t heads, int64_t key_heads, const AttentionSpec& spec);
+
+/// The facts as kernels read them; throws ShapeError when one does not fit `rows` rows (`tile_rows` of them in tile order).
+TokenInfo token_info(const TokenFacts& facts, int64_t batch, int64_t heads, int64_t rows, int64_t tile_rows);
 
 /// Views of the parts of a fused projection: query [B, H, N, d], key and value [B, Hk, N, d].
 struct FusedParts {

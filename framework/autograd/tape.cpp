@@ -76,7 +76,7 @@ Tape* Tape::current() { return current_tape; }
 std::vector<Variable> Tape::record(const char* name, std::span<const Tensor> outputs, std::span<const Variable> inputs, BackwardFunction backward) {
   Record made{name, {}, {}, std::move(backward)};
   made.inputs.reserve(inputs.size());
-  for (const Variable& input : inputs) made.inputs.push_back(input.slot());
+  for (const Variable& input : inputs) made.inputs.push_back(input.needs_gradient() ? input.slot() : nullptr);
   std::vector<Variable> results;
   results.reserve(outputs.size());
   for (const Tensor& output : outputs) {

@@ -28,7 +28,7 @@ Variable Variable::parameter(Tensor value) {
 }
 
 Tensor Variable::gradient() const {
-  if (!slot_) return {};
+  if (!needs_gradient()) return {};
   if (!slot_->gradient.defined()) {
     const MemoryScope scope(slot_->parameter ? MemoryFamily::kGradients : MemoryScope::current());
     slot_->gradient = Tensor::empty(slot_->shape, slot_->dtype, slot_->device);
@@ -59,6 +59,12 @@ Tensor Variable::value_as(DType dtype) const {
     slot_->rounded_version = slot_->version;
   }
   return copy;
+}
+
+void Variable::freeze() const {
+  if (!slot_) return;
+  slot_->wanted = false;
+  slot_->gradient = {};
 }
 
 void Variable::changed() const {

@@ -14,6 +14,7 @@ struct GradientSlot {
   DType dtype = DType::kF32;
   Device device;
   bool parameter = false;  // belongs to the model: its buffer stays allocated, in the gradients family
+  bool wanted = true;      // false: a frozen parameter, which gathers nothing and has no buffer
   Tensor gradient;
   bool stale = true;       // the buffer's content is of an earlier step: the next contribution overwrites it
   uint64_t version = 0;    // of the value; whoever changes a parameter in place calls Variable::changed
@@ -38,7 +39,7 @@ class Variable {
   int64_t size(int axis) const { return value_.size(axis); }
   DType dtype() const { return value_.dtype(); }
   Device device() const { return value_.device(); }
-  bool needs_gradient() const { return slot_ != nullptr; }
+  bool needs_gradient() const { return slot_ && slot_->wanted; }
   const std::shared_ptr<GradientSlot>& slot() const { return slot_; }
 
   /// The gathered gradient, zeros when nothing was added since clear_gradient; undefined when no gradient is wanted.
@@ -49,6 +50,8 @@ class Variable {
   Variable without_value() const { return {Tensor(), slot_}; }
   /// The value as `dtype`: itself, or a copy that parameters keep until `changed`.
   Tensor value_as(DType dtype) const;
+  /// From here on this parameter gathers no gradient: a backward computes none for it.
+  void freeze() const;
   /// Tells that the value was changed in place.
   void changed() const;
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/io_calls.h"
 
 namespace longhaul::io {
@@ -107,6 +108,7 @@ uint64_t File::size() const { return static_cast<uint64_t>(examine(path_, descri
 unsigned File::mode() const { return examine(path_, descriptor_).st_mode; }
 
 size_t File::read_some(uint64_t offset, std::span<std::byte> into) const {
+  poll_interrupt();
   size_t done = 0;
   while (done < into.size()) {
     const ssize_t got =

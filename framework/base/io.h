@@ -56,7 +56,8 @@ class File {
   /// Length in bytes, now.
   uint64_t size() const;
 
-  /// Reads from `offset`; returns fewer bytes than asked only at the end of the file.
+  /// Reads from `offset`; returns fewer bytes than asked only at the end of the file. throws Interrupted while an
+  /// Interruptible lives and a stop is asked for
   size_t read_some(uint64_t offset, std::span<std::byte> into) const;
   /// Reads exactly into.size() bytes from `offset`; a file that ends earlier is an IoError with both positions.
   void read(uint64_t offset, std::span<std::byte> into) const;

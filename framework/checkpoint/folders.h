@@ -1,4 +1,4 @@
-// defines: FolderKind, ParsedName, parse_name, rotate, remove_leftovers: names inside RUN/checkpoints
+// defines: FolderKind, ParsedName, parse_name, FolderEntry, entries_of, candidates_of, unique_name, steps_to_remove, rotate
 #pragma once
 #include <optional>
 #include <string>

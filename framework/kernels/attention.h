@@ -81,7 +81,7 @@ struct AttentionKernels {
   }
 };
 
-/// Two products of every visited tile forward, five backward.
+/// Two products of every visited tile forward, five backward; one and three more for a relative query.
 double work_of(const View& query, const View& key, const View& value, const View& out, const View& lse,
                const View& workspace, const AttentionOptions& options);
 double work_of(const View& query, const View& key, const View& value, const View& out, const View& lse,
@@ -94,8 +94,10 @@ struct AttentionShape {
   int64_t batch = 1, heads = 1, key_heads = 1;
   int64_t queries = 0, keys = 0, side_keys = 0;  // rows in tile order, permutations included
   int64_t head_dim = 64, value_dim = 64;
+  int64_t relative_dim = 0, distances = 0;  // of the relative term
 };
-AttentionShape attention_shape(const View& query, const View& key, const View& value, const Pattern& pattern);
+AttentionShape attention_shape(const View& query, const View& key, const View& value, const Pattern& pattern,
+                               const RelativeTerm& relative = {});
 
 inline constexpr int kAttentionGroup = 16;    // query tiles (of all heads of a group) that share packed keys
 inline constexpr int kAttentionChunk = 16;    // key tiles of one partial result when few queries meet many keys
@@ -107,6 +109,7 @@ int attention_backward_splits(const AttentionShape& shape);
 
 struct AttentionWorkspace {
   int64_t per_thread = 0, shared = 0;  // bytes
+  int64_t relative = 0;                // where in the shared part that of the relative term begins
 };
 AttentionWorkspace attention_workspace(const AttentionShape& shape, bool backward);
 

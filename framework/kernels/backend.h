@@ -5,7 +5,9 @@
 #include "framework/kernels/attention.h"
 #include "framework/kernels/cross_entropy.h"
 #include "framework/kernels/elementwise.h"
+#include "framework/kernels/lsh.h"
 #include "framework/kernels/matmul.h"
+#include "framework/kernels/merge.h"
 #include "framework/kernels/norm.h"
 #include "framework/kernels/optimizer.h"
 #include "framework/kernels/reduce.h"
@@ -23,6 +25,8 @@ struct Backend {
   /// Floating-point operations per second of the device when nothing waits for memory, for products of a type; null: unknown.
   double (*peak)(DType) = nullptr;
   AttentionKernels attention;
+  MergeKernels merge;
+  LshKernels lsh;
   MatmulKernels matmul;
   ElementwiseKernels elementwise;
   NormKernels norm;
@@ -36,7 +40,7 @@ struct Backend {
   /// Calls f with every Kernel entry.
   template <typename F>
   void each(F f) {
-    attention.each(f), matmul.each(f), elementwise.each(f), norm.each(f), softmax.each(f), cross_entropy.each(f), rows.each(f), rotary.each(f), reduce.each(f), optimizer.each(f);
+    attention.each(f), merge.each(f), lsh.each(f), matmul.each(f), elementwise.each(f), norm.each(f), softmax.each(f), cross_entropy.each(f), rows.each(f), rotary.each(f), reduce.each(f), optimizer.each(f);
   }
 };
 

@@ -8,9 +8,11 @@
 namespace longhaul {
 namespace {
 
-int64_t tensor_row(const Permutation& permutation, int64_t batch, int64_t head, int64_t tile_row, int64_t rows) {
+/// `of`: rows of the tensor. Without a permutation, and where the order is data, the rows in their natural order.
+int64_t tensor_row(const Permutation& permutation, int64_t batch, int64_t head, int64_t tile_row, int64_t rows,
+                   int64_t of) {
   if (tile_row >= rows) return -1;
-  if (permutation.empty()) return tile_row;
+  if (permutation.empty()) return tile_row < of ? tile_row : -1;
   const int64_t plane = (permutation.batches > 1 ? batch : 0) * permutation.heads + (permutation.heads > 1 ? head : 0);
   return permutation.rows[static_cast<size_t>(plane * rows + tile_row)];
 }
@@ -23,11 +25,13 @@ void each_pair(const Pattern& pattern, int64_t query_tile, const TileEntry& entr
   const int64_t first_query = query_tile * kPatternTile,
                 first_key = (side ? entry.column - pattern.key_tiles() : entry.column) * kPatternTile;
   for (int64_t r = 0; r < kPatternTile; ++r) {
-    const int64_t i = tensor_row(pattern.query_permutation(), batch, head, first_query + r, pattern.query_rows());
+    const int64_t i =
+        tensor_row(pattern.query_permutation(), batch, head, first_query + r, pattern.query_rows(), pattern.queries());
     if (i < 0) continue;
     for (int64_t c = 0; c < kPatternTile; ++c) {
-      const int64_t j = side ? (first_key + c < pattern.side_keys() ? first_key + c : -1)
-                             : tensor_row(pattern.key_permutation(), batch, head, first_key + c, pattern.key_rows());
+      const int64_t j =
+          side ? (first_key + c < pattern.side_keys() ? first_key + c : -1)
+               : tensor_row(pattern.key_permutation(), batch, head, first_key + c, pattern.key_rows(), pattern.keys());
       if (j < 0) continue;
       Pair pair;
       pair.query = i + pattern.extent().query_offset;

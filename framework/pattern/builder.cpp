@@ -78,6 +78,13 @@ PatternBuilder& PatternBuilder::permute_keys(Permutation permutation) {
   return *this;
 }
 
+PatternBuilder& PatternBuilder::order_is_data(int64_t query_rows, int64_t key_rows) {
+  data_.query_rows = query_rows;
+  data_.key_rows = key_rows;
+  data_.order_is_data = true;
+  return *this;
+}
+
 int PatternBuilder::bit_table(std::span<const uint64_t, kPatternTile> rows) {
   const int tables = static_cast<int>(data_.bits.size() / kPatternTile);
   for (int table = 0; table < tables; ++table) {
@@ -95,17 +102,26 @@ static Interval rows_of_tile(int64_t tile, int64_t rows, int64_t offset) {
   return {tile * kPatternTile + offset, std::min((tile + 1) * kPatternTile, rows) - 1 + offset};
 }
 
+/// Where tokens of either side may stand.
+static Interval any_position(const Extent& extent) {
+  return {std::min(extent.query_offset, extent.key_offset),
+          std::max(extent.query_offset + extent.queries, extent.key_offset + extent.keys) - 1};
+}
+
 Interval PatternBuilder::query_positions(int64_t tile) const {
+  if (data_.order_is_data) return any_position(data_.extent);
   return query_intervals_.empty() ? rows_of_tile(tile, data_.query_rows, data_.extent.query_offset)
                                   : query_intervals_[static_cast<size_t>(tile)];
 }
 
 Interval PatternBuilder::key_positions(int64_t tile) const {
+  if (data_.order_is_data) return any_position(data_.extent);
   return key_intervals_.empty() ? rows_of_tile(tile, data_.key_rows, data_.extent.key_offset)
                                 : key_intervals_[static_cast<size_t>(tile)];
 }
 
 Interval PatternBuilder::side_positions(int64_t tile) const {
+  if (data_.order_is_data) return any_position(data_.extent);
   return rows_of_tile(tile, data_.side_keys, data_.side_offset);
 }
 

@@ -17,6 +17,9 @@ class PatternBuilder {
   /// Tile row r holds tensor row permutation.rows[r]; call before any tile is added.
   PatternBuilder& permute_queries(Permutation permutation);
   PatternBuilder& permute_keys(Permutation permutation);
+  /// The order of the rows is data: TokenFacts::rows names the tensor rows of `query_rows` and `key_rows` tile rows, and
+  /// TokenFacts::position those of side keys, so any tile may hold any position. Call before any tile is added.
+  PatternBuilder& order_is_data(int64_t query_rows, int64_t key_rows);
   /// A table of kBits; returns its index for TileRule::bit_table.
   int bit_table(std::span<const uint64_t, kPatternTile> rows);
 

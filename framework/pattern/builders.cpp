@@ -136,6 +136,7 @@ Pattern within_segments(const Pattern& pattern) {
   builder.side_keys(pattern.side_keys(), pattern.side_offset());
   if (!pattern.query_permutation().empty()) builder.permute_queries(pattern.query_permutation());
   if (!pattern.key_permutation().empty()) builder.permute_keys(pattern.key_permutation());
+  if (pattern.order_is_data()) builder.order_is_data(pattern.query_rows(), pattern.key_rows());
   const int64_t key_tiles = pattern.key_tiles();
   for (int layout = 0; layout < pattern.layouts(); ++layout) {
     for (int64_t q = 0; q < pattern.query_tiles(); ++q) {

@@ -63,7 +63,7 @@ class Pattern {
   int64_t side_offset() const { return data_->side_offset; }
   int layouts() const { return data_->layouts; }  // 1 or the number of query heads
 
-  /// Rows in tile order: the tensor's rows, or the rows of the permutation.
+  /// Rows in tile order: the tensor's rows, or the rows of the permutation (PatternBuilder::order_is_data: more of them).
   int64_t query_rows() const { return data_->query_rows; }
   int64_t key_rows() const { return data_->key_rows; }
   int64_t query_tiles() const { return (data_->query_rows + kPatternTile - 1) / kPatternTile; }
@@ -89,6 +89,8 @@ class Pattern {
     return std::span<const uint64_t, kPatternTile>(data_->bits.data() + static_cast<size_t>(table) * kPatternTile,
                                                    kPatternTile);
   }
+  /// The order of the rows comes with the call (TokenFacts::rows).
+  bool order_is_data() const { return data_->order_is_data; }
   const Permutation& query_permutation() const { return data_->query_permutation; }
   const Permutation& key_permutation() const { return data_->key_permutation; }
   /// Union of the terms of all rules: tells which token facts a call must bring.
@@ -105,6 +107,7 @@ class Pattern {
     Extent extent;
     int64_t side_keys = 0, side_offset = 0, query_rows = 0, key_rows = 0;
     int layouts = 1;
+    bool order_is_data = false;
     uint32_t terms = 0;
     uint64_t hash = 0;
     std::vector<int64_t> row_begin;  // [layouts][query_tiles + 1]

@@ -78,23 +78,30 @@ Grid draw(const Pattern& pattern, int layout, int cells) {
   return grid;
 }
 
-std::string heading(const Pattern& pattern, const Grid& grid) {
-  const double all = static_cast<double>(pattern.queries()) * static_cast<double>(pattern.keys() + pattern.side_keys());
-  std::string text = fmt::format("{} queries x {} keys", pattern.queries(), pattern.keys());
-  if (pattern.side_keys() > 0) text += fmt::format(" + {} side keys", pattern.side_keys());
-  text += fmt::format("; {} tiles of {} x {} visited, {} of them full; {} pairs visible ({:.2f} %)", grid.tiles,
-                      kPatternTile, kPatternTile, grid.full, grid.pairs,
-                      all > 0 ? 100.0 * static_cast<double>(grid.pairs) / all : 0.0);
-  if (grid.step > 1) text += fmt::format("; a cell is {} x {} tokens", grid.step, grid.step);
-  return text;
-}
+/// What is drawn and how much of it is visible; how it was cut.
+struct Caption {
+  std::string counts, cut;
+
+  Caption(const Pattern& pattern, const Grid& grid) {
+    const double all =
+        static_cast<double>(pattern.queries()) * static_cast<double>(pattern.keys() + pattern.side_keys());
+    counts = fmt::format("{} queries x {} keys", pattern.queries(), pattern.keys());
+    if (pattern.side_keys() > 0) counts += fmt::format(" + {} side keys", pattern.side_keys());
+    counts += fmt::format("; {} pairs visible ({:.2f} %)", grid.pairs,
+                          all > 0 ? 100.0 * static_cast<double>(grid.pairs) / all : 0.0);
+    cut = fmt::format("{} tile{} of {} x {} visited, {} of them full", grid.tiles, grid.tiles == 1 ? "" : "s",
+                      kPatternTile, kPatternTile, grid.full);
+    if (grid.step > 1) cut += fmt::format("; a cell is {} x {} tokens", grid.step, grid.step);
+  }
+};
 
 }  // namespace
 
 std::string text_picture(const Pattern& pattern, int layout, int cells) {
   const Grid grid = draw(pattern, layout, cells);
   constexpr char kShades[] = " .:+#";
-  std::string out = heading(pattern, grid) + "\n";
+  const Caption caption(pattern, grid);
+  std::string out = caption.counts + "; " + caption.cut + "\n";
   for (int64_t r = 0; r < grid.rows; ++r) {
     std::string line;
     for (int64_t c = 0; c < grid.columns; ++c) {
@@ -111,13 +118,15 @@ std::string svg_picture(const Pattern& pattern, int layout, int cells) {
   const Grid grid = draw(pattern, layout, cells);
   const double size = 640.0 / static_cast<double>(std::max<int64_t>({grid.rows, grid.columns, 1}));
   const double width = size * static_cast<double>(grid.columns), height = size * static_cast<double>(grid.rows);
+  const Caption caption(pattern, grid);
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0f}\" height=\"{:.0f}\" font-family=\"sans-serif\" "
       "font-size=\"12\">\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"20\" y=\"20\">{}</text>\n"
-      "<text x=\"20\" y=\"40\" fill=\"#555\">keys, left to right; queries, top to bottom</text>\n<g "
-      "transform=\"translate(20,50)\" fill=\"#1f4e79\">\n",
-      std::max(width + 40, 680.0), height + 70, heading(pattern, grid));
+      "<text x=\"20\" y=\"38\">{}</text>\n"
+      "<text x=\"20\" y=\"56\" fill=\"#555\">keys, left to right; queries, top to bottom</text>\n<g "
+      "transform=\"translate(20,66)\" fill=\"#1f4e79\" shape-rendering=\"crispEdges\">\n",
+      std::max(width + 40, 680.0), height + 86, caption.counts, caption.cut);
   for (int64_t r = 0; r < grid.rows; ++r) {
     for (int64_t c = 0; c < grid.columns;) {
       const double share = grid.share(pattern, r, c);

@@ -36,12 +36,29 @@ MemoryScope::MemoryScope(MemoryFamily family) : previous_(current_family) { curr
 MemoryScope::~MemoryScope() { current_family = previous_; }
 MemoryFamily MemoryScope::current() { return current_family; }
 
+// Makes sure that one more block can be given back.
+void Arena::provide_spares() {
+  if (spare_offsets_.size() > out_) return;
+  if (spare_offsets_.capacity() <= nodes_ || spare_sizes_.capacity() <= nodes_) {
+    spare_offsets_.reserve(2 * nodes_ + 16);
+    spare_sizes_.reserve(2 * nodes_ + 16);
+  }
+  ByOffset offset;
+  BySize size;
+  offset.emplace(0, 0);
+  size.emplace(0, 0);
+  spare_offsets_.push_back(offset.extract(offset.begin()));
+  spare_sizes_.push_back(size.extract(size.begin()));
+  ++nodes_;
+}
+
 int64_t Arena::take(int64_t bytes) {
+  provide_spares();
+  ++out_;
   const auto found = free_by_size_.lower_bound({bytes, 0});
   if (found != free_by_size_.end()) {
     const auto [size, offset] = *found;
-    free_by_size_.erase(found);
-    free_by_offset_.erase(offset);
+    remove_free(free_by_offset_.find(offset));
     if (size > bytes) insert_free(offset + bytes, size - bytes);
     return offset;
   }
@@ -51,8 +68,7 @@ int64_t Arena::take(int64_t bytes) {
     const auto last = std::prev(free_by_offset_.end());
     if (last->first + last->second == top_) {
       offset = last->first;
-      free_by_size_.erase({last->second, last->first});
-      free_by_offset_.erase(last);
+      remove_free(last);
     }
   }
   top_ = offset + bytes;
@@ -60,12 +76,25 @@ int64_t Arena::take(int64_t bytes) {
   return offset;
 }
 
-void Arena::insert_free(int64_t offset, int64_t bytes) {
-  free_by_offset_.emplace(offset, bytes);
-  free_by_size_.emplace(bytes, offset);
+void Arena::insert_free(int64_t offset, int64_t bytes) noexcept {
+  ByOffset::node_type& by_offset = spare_offsets_.back();
+  by_offset.key() = offset;
+  by_offset.mapped() = bytes;
+  free_by_offset_.insert(std::move(by_offset));
+  spare_offsets_.pop_back();
+  BySize::node_type& by_size = spare_sizes_.back();
+  by_size.value() = {bytes, offset};
+  free_by_size_.insert(std::move(by_size));
+  spare_sizes_.pop_back();
 }
 
-void Arena::give(int64_t offset, int64_t bytes) {
+void Arena::remove_free(ByOffset::iterator at) noexcept {
+  spare_sizes_.push_back(free_by_size_.extract({at->second, at->first}));
+  spare_offsets_.push_back(free_by_offset_.extract(at));
+}
+
+void Arena::give(int64_t offset, int64_t bytes) noexcept {
+  --out_;
   const auto after = free_by_offset_.lower_bound(offset);
   const bool joins_after = after != free_by_offset_.end() && offset + bytes == after->first;
   if (after != free_by_offset_.begin()) {
@@ -73,14 +102,12 @@ void Arena::give(int64_t offset, int64_t bytes) {
     if (before->first + before->second == offset) {
       offset = before->first;
       bytes += before->second;
-      free_by_size_.erase({before->second, before->first});
-      free_by_offset_.erase(before);
+      remove_free(before);
     }
   }
   if (joins_after) {
     bytes += after->second;
-    free_by_size_.erase({after->second, after->first});
-    free_by_offset_.erase(after);
+    remove_free(after);
   }
   insert_free(offset, bytes);
 }
@@ -130,7 +157,7 @@ DeviceMemory::Block DeviceMemory::allocate(int64_t requested) {
   return block;
 }
 
-void DeviceMemory::release(const Block& block) {
+void DeviceMemory::release(const Block& block) noexcept {
   const std::lock_guard lock(mutex_);
   if (backed_) LONGHAUL_POISON(block.data, block.bytes);
   arena_.give(block.offset, block.bytes);

@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "framework/tensor/device.h"
 
@@ -43,19 +44,28 @@ struct MemoryReport {
 
 /// Best fit with coalescing inside one growing address range; only offsets are known here, so the same object serves
 /// real memory and the planner, which therefore agree on `reserved`. Deterministic for a given sequence of calls.
+/// Giving back runs in destructors, so it may not need memory itself: every block that is out has a spare node here.
 class Arena {
  public:
   static constexpr int64_t kAlignment = 64;
-  /// Offset of a block; `bytes` is a multiple of kAlignment.
+  /// Offset of a block; `bytes` is a multiple of kAlignment. Nothing has changed when it throws.
   int64_t take(int64_t bytes);
-  void give(int64_t offset, int64_t bytes);
+  void give(int64_t offset, int64_t bytes) noexcept;
   int64_t reserved() const { return top_; }
   int64_t growths() const { return growths_; }
 
  private:
-  void insert_free(int64_t offset, int64_t bytes);
-  std::map<int64_t, int64_t> free_by_offset_;
-  std::set<std::pair<int64_t, int64_t>> free_by_size_;  // (bytes, offset)
+  using ByOffset = std::map<int64_t, int64_t>;
+  using BySize = std::set<std::pair<int64_t, int64_t>>;  // (bytes, offset)
+  void insert_free(int64_t offset, int64_t bytes) noexcept;
+  void remove_free(ByOffset::iterator at) noexcept;
+  void provide_spares();
+  ByOffset free_by_offset_;
+  BySize free_by_size_;
+  std::vector<ByOffset::node_type> spare_offsets_;  // at least one a block that is out, and room for all
+  std::vector<BySize::node_type> spare_sizes_;
+  size_t nodes_ = 0;  // free blocks and spares
+  size_t out_ = 0;    // blocks that were taken and not given back
   int64_t top_ = 0;
   int64_t growths_ = 0;
 };
@@ -75,7 +85,7 @@ class DeviceMemory {
     MemoryFamily family = MemoryFamily::kActivations;
   };
   Block allocate(int64_t bytes);
-  void release(const Block& block);
+  void release(const Block& block) noexcept;
 
   MemoryReport report() const;
   /// Peaks restart from what is live now.

@@ -1,4 +1,4 @@
-// defines: exchange::Family, FamilyReading, LongerPositions, ImportReport, import_model, read_public, tensor_names, export_model
+// defines: Family, FamilyReading, LongerPositions, ImportReport, import_model, read_public, tensor_names, export_model
 #pragma once
 #include <functional>
 #include <optional>

@@ -1,4 +1,4 @@
-#include "framework/attention/block_attention.h"
+#include "framework/attention/relative_attention.h"
 #include "framework/pattern/builders.h"
 #include "tests/cases/case_table.h"
 
@@ -51,6 +51,41 @@ const bool kBlock = add_cases({
       spec.key.valid = Tensor::of<uint8_t>({2, 1, 6}, {0, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0}, device);
       return spec;
     }),
+});
+
+/// Inputs query, key, value, then relative query, relative key and bias.
+OpCase relative_case(const char* name, Shape query, Shape key, Shape table, std::function<attention::AttentionSpec(Device)> spec) {
+  return {.op = "block_attention", .name = name, .inputs = {{query}, {key}, {key}, {{query[0], query[1], query[2], table[2]}}, {table}, {{table[0], table[1]}}},
+          .call = [spec](In in) {
+            auto relative = spec(in[0].device());
+            relative.relative_query = in[3], relative.relative_key = in[4], relative.relative_bias = in[5];
+            return attend(in, relative);
+          },
+          .tolerance = kAttention};
+}
+
+const bool kRelative = add_cases({
+    relative_case("relative distances over a memory", {2, 2, 6, 8}, {2, 2, 11, 8}, {2, 11, 8}, [](Device) { return with(pattern::causal(Extent::decode(6, 11))); }),
+    relative_case("clamped relative distances over a tile border", {1, 1, 66, 4}, {1, 1, 71, 4}, {1, 9, 4}, [](Device) { return with(pattern::sliding_window(Extent::decode(66, 71), 12, 0)); }),
+    relative_case("relative distances of both signs, masked keys", {2, 2, 7, 8}, {2, 1, 7, 8}, {2, 9, 5}, [](Device device) {
+      auto spec = with(pattern::dense(Extent::square(7)));
+      spec.first_distance = -4;
+      spec.key.valid = Tensor::of<uint8_t>({2, 1, 7}, {0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0}, device);
+      return spec;
+    }),
+});
+
+/// Inputs query, key and value, distance key, content and position bias, of 2 heads of width 4.
+OpCase projected_relative(const char* name, int64_t batch, int64_t length, int64_t memory, int64_t distances, Use use = Use::kAll) {
+  return {.op = "relative_attention", .name = name, .inputs = {{{batch, length, 8}}, {{batch, memory + length, 16}}, {{distances, 8}}, parameter({2, 4}), parameter({2, 4})},
+          .call = [length, memory](In in) -> Out { return {attention::relative_attention({in[0], in[1], in[2], in[3], in[4]}, 2, with(pattern::causal(Extent::decode(length, memory + length))))}; },
+          .use = use, .tolerance = kAttention};
+}
+
+const bool kProjectedRelative = add_cases({
+    projected_relative("a memory in front", 2, 5, 4, 9),
+    projected_relative("clamped distances", 2, 7, 6, 4),
+    projected_relative("over a tile border", 1, 67, 3, 70, Use::kCorrectness),
 });
 
 const bool kSelf = add_cases({

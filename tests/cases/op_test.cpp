@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -13,6 +14,7 @@
 #include "framework/base/threads.h"
 #include "framework/kernels/backend.h"
 #include "framework/ops/support.h"
+#include "framework/tensor/memory.h"
 #include "tests/cases/case_table.h"
 
 namespace longhaul::testing {
@@ -144,6 +146,40 @@ std::set<std::string> recorded_ops() {
     }
   }
   return names;
+}
+
+/// The kernels that the cases of an op call when their operands are of a type.
+std::set<std::pair<std::string, DType>> kernels_of(const std::string& op, DType dtype) {
+  std::set<std::pair<std::string, DType>> used;
+  const MetaMemoryScope memory;
+  const kernels::KernelUseRecorder recorder(
+      [&used](std::string_view kernel, DType of) { used.emplace(kernel, of); });
+  for (const OpCase& test : cases()) {
+    if (test.op == op) run(test, dtype, Device::meta());
+  }
+  return used;
+}
+
+TEST(CaseTable, SupportOfEveryOpIsPrinted) {
+  std::set<std::string> ops;
+  for (const OpCase& test : cases()) ops.insert(test.op);
+  for (const std::string& op : ops) {
+    std::string line = "support  " + op;
+    line.resize(std::max<size_t>(line.size(), 36), ' ');
+    for (const kernels::Backend* backend : kernels::backends()) {
+      line += std::string("  ") + backend->name + ":";
+      for (const DType dtype : {DType::kF64, DType::kF32, DType::kBF16, DType::kF16}) {
+        const auto used = kernels_of(op, dtype);
+        const bool all = std::ranges::all_of(
+            used, [&](const auto& one) { return kernels::supports(*backend, one.first, one.second); });
+        if (all) line += " " + std::string(name_of(dtype));
+        const bool promised = (std::string(backend->name) == "cpu" && dtype == DType::kF32) ||
+                              (std::string(backend->name) == "reference" && dtype == DType::kF64);
+        EXPECT_TRUE(all || !promised) << op << " lacks kernels on " << backend->name << " for " << name_of(dtype);
+      }
+    }
+    std::cout << line << "\n";
+  }
 }
 
 TEST(CaseTable, EveryRecordedOpHasACase) {

@@ -121,6 +121,56 @@ TEST_F(ModelCommands, GenerateStreamsTheTextOfItsSeed) {
   EXPECT_THAT(greedy.out, HasSubstr(" sat on the "));
 }
 
+TEST_F(ModelCommands, ASearchWithBeamsRefusesWhatBelongsToDrawing) {
+  EXPECT_EQ(call("generate trained --prompt 'the cat' --max-new 8 --beams 3").code, 0) << error();
+  EXPECT_EQ(call("generate trained --prompt 'the cat' --max-new 8 --beams 3 --top-k 5").code, 2);
+  EXPECT_THAT(error(), HasSubstr("error: [generate] --beams 3 searches for the most likely text"));
+}
+
+TEST_F(ModelCommands, TheBestCheckpointIsMarkedAndOutlivesPruning) {
+  // The learning rate that follows spoils the model: the first evaluation stays the best.
+  const Outcome outcome = call(
+      "train run.yaml --run best --json --set train.eval_every=10 --set train.steps=40 --set train.checkpoint.every=10 "
+      "--set train.checkpoint.keep=9 --set 'train.stages=[{steps: 10}, {steps: 30, learning_rate: 3}]' "
+      "--set train.schedule.kind=constant");
+  ASSERT_EQ(outcome.code, 0) << error();
+  const auto best_steps = [&] {
+    std::vector<int64_t> found;
+    const auto listed = nlohmann::json::parse(call("checkpoint list best --json").out);
+    for (const auto& row : listed["checkpoints"]) {
+      if (row["best"] == true) found.push_back(row["step"]);
+    }
+    return found;
+  };
+  EXPECT_EQ(best_steps(), std::vector<int64_t>{10});
+  EXPECT_EQ(call("checkpoint prune best --keep 1").code, 0) << error();
+  EXPECT_EQ(best_steps(), std::vector<int64_t>{10});
+  EXPECT_EQ(call("checkpoint verify best").code, 0);
+}
+
+TEST_F(ModelCommands, ARunTellsItsPlanAndWhatItMeasured) {
+  ASSERT_EQ(call("train run.yaml --run small --set train.steps=3 --set memory.budget=1MiB").code, 0) << error();
+  const std::string told = error();
+  EXPECT_THAT(told, HasSubstr("[memory] planned: "));
+  EXPECT_THAT(told, HasSubstr("is over the budget of 1.00MiB"));
+  EXPECT_THAT(told, HasSubstr("[memory] measured: "));
+}
+
+TEST_F(ModelCommands, APrecisionWithoutKernelsIsRefusedBeforeAnythingIsMade) {
+  EXPECT_EQ(call("train run.yaml --run half --set run.precision=f16").code, 2);
+  EXPECT_THAT(error(), HasSubstr("error: [device] cpu lacks kernels this run needs, nothing was created:"));
+  EXPECT_FALSE(std::filesystem::exists(folder_->path() / "half"));
+}
+
+TEST_F(ModelCommands, APatternOfAFamilyTakesItsKeys) {
+  const auto pattern = nlohmann::json::parse(call("pattern local --length 100 --set model.window=1 --json").out);
+  EXPECT_EQ(pattern["pairs"], 100);
+  EXPECT_EQ(call("pattern local --length 100 --set model.windw=1").code, 2);
+  EXPECT_THAT(error(), HasSubstr("did you mean \"window\"?"));
+  EXPECT_EQ(call("pattern local --length 3 --set model.window=1").out,
+            "3 queries x 3 keys; 3 pairs visible (33.33 %); 1 tile of 64 x 64 visited, 0 of them full\n#\n #\n  #\n");
+}
+
 TEST_F(ModelCommands, PlanPatternParityAndBenchAnswerInJson) {
   const auto plan = nlohmann::json::parse(call("plan run.yaml --set memory.budget=64MiB --json").out);
   EXPECT_GT(plan["longest_sequence"], 32);

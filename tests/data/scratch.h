@@ -1,4 +1,4 @@
-// defines: Scratch, message_of, collect
+// defines: Scratch, message_of
 #pragma once
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -22,11 +22,11 @@ std::string message_of(Call&& call) {
 }
 
 /// A folder of its own for each test, in memory where the machine has such a file system.
-class FolderTest : public testing::Test {
+class FolderTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const bool memory = io::info_followed("/dev/shm").kind == io::Kind::kFolder;
-    std::string pattern = (memory ? "/dev/shm/" : testing::TempDir()) + "longhaul-XXXXXX";
+    std::string pattern = (memory ? "/dev/shm/" : ::testing::TempDir()) + "longhaul-XXXXXX";
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
   }

@@ -15,6 +15,7 @@
 #include "train/commands/parity.h"
 #include "train/commands/pattern.h"
 #include "train/commands/plan.h"
+#include "train/commands/replay.h"
 #include "train/commands/tokenizer.h"
 #include "train/commands/train.h"
 
@@ -51,6 +52,7 @@ void add_commands(CLI::App& app, std::function<int(Console&)>& selected) {
   add(app, selected, "import", parse_import, run_import);
   add(app, selected, "export", parse_export, run_export);
   add(app, selected, "checkpoint", parse_checkpoint, run_checkpoint);
+  add(app, selected, "replay", parse_replay, run_replay);
 }
 
 }  // namespace longhaul::cli

@@ -67,7 +67,7 @@ struct GenerateOptions {
   double temperature = 1.0;  // 0 = greedy
   int64_t top_k = 0;         // 0 = off
   double top_p = 1.0;        // 1 = off
-  int64_t beams = 1;         // above 1: beam search, no sampling
+  int64_t beams = 1;         // above 1: beam search, which draws nothing
   int64_t seed = 1;
   DeviceOptions device;
   bool json = false;
@@ -94,7 +94,8 @@ struct DataOptions {
   enum class Action { kPrepare, kInfo };
   Action action = Action::kInfo;
   TextOptions data;
-  data::TokenizerOptions tokenizer;
+  data::TokenizerOptions tokenizer;  // without a path: bytes
+  bool any_kind = true;              // whatever the path holds; false: it must be of tokenizer.kind
   data::InvalidUtf8 invalid_utf8 = data::InvalidUtf8::kAuto;
   std::string out;  // prepare: the .shard file to write
   bool json = false;
@@ -109,6 +110,13 @@ struct ConfigOptions {
   bool origin = false;  // show: where each value came from
   bool data = false;    // check: open the files too
   std::string key;      // explain; empty: all keys, as a reference page
+  bool json = false;
+};
+
+/// longhaul replay RUN
+struct ReplayOptions {
+  std::string run;   // run folder
+  int64_t step = 0;  // 0 = the last one
   bool json = false;
 };
 

@@ -54,7 +54,8 @@ void parse_checkpoint(CLI::App& app, CheckpointOptions& o) {
   argument(verify, "RUN", o.run, "run folder, checkpoint folder or model folder");
   example(verify, "longhaul checkpoint verify runs/quickstart");
 
-  CLI::App& diff = *app.add_subcommand("diff", "Say where two checkpoints differ; exit 1 when they do.");
+  CLI::App& diff =
+      *app.add_subcommand("diff", "Say where two checkpoints differ, measured times aside; exit 1 when they do.");
   diff.callback([&o] { o.action = Action::kDiff; });
   argument(diff, "RUN", o.run, "run folder, checkpoint folder or model folder");
   diff.add_option("OTHER", o.other, "the second one")->type_name("")->default_str("the two newest checkpoints of RUN");

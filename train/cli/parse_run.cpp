@@ -52,9 +52,10 @@ void parse_generate(CLI::App& app, GenerateOptions& o) {
       ->excludes(prompt);
   whole_flag(app, "--max-new", o.max_new, 0, "tokens to make");
   number_flag(app, "--temperature", o.temperature, 0, 1000, "divides the logits; 0 takes the most likely token");
-  whole_flag(app, "--top-k", o.top_k, 0, "draw from the K most likely tokens", "off");
-  number_flag(app, "--top-p", o.top_p, 0, 1, "draw from the most likely tokens that reach probability P", "off");
-  whole_flag(app, "--beams", o.beams, 1, "beams of a beam search; 1 draws instead");
+  whole_flag(app, "--top-k", o.top_k, 0, "draw from the N most likely tokens", "off");
+  number_flag(app, "--top-p", o.top_p, 0, 1, "draw from the most likely tokens that together reach probability X",
+              "off");
+  whole_flag(app, "--beams", o.beams, 1, "beams of a search for the most likely text; 1 draws instead");
   whole_flag(app, "--seed", o.seed, 0, "of the draws");
   device_flags(app, o.device);
   json_flag(app, o.json);
@@ -67,6 +68,14 @@ void parse_plan(CLI::App& app, PlanOptions& o) {
   set_flag(app, o.set);
   json_flag(app, o.json);
   example(app, "longhaul plan configs/quickstart.yaml --set data.sequence_length=65536");
+}
+
+void parse_replay(CLI::App& app, ReplayOptions& o) {
+  app.description("Take one step of a run again, in memory, and compare its loss with the journal, bit by bit.");
+  argument(app, "RUN", o.run, "run folder");
+  whole_flag(app, "--step", o.step, 1, "step to take again", "the last one");
+  json_flag(app, o.json);
+  example(app, "longhaul replay runs/quickstart --step 120");
 }
 
 void parse_pattern(CLI::App& app, PatternOptions& o) {
@@ -83,9 +92,11 @@ void parse_bench(CLI::App& app, BenchOptions& o) {
   app.description("Time attention, a training step or generation.");
   example(app, "longhaul bench step configs/quickstart.yaml");
   app.require_subcommand(1);
-  CLI::App& attention = *app.add_subcommand("attention", "one attention operation, forward and backward");
+  CLI::App& attention = *app.add_subcommand("attention", "One attention operation, forward and backward.");
   attention.callback([&o] { o.action = BenchOptions::Action::kAttention; });
-  text_flag(attention, "--pattern", o.pattern, "P", "causal, dense, window:KEYS, longformer:WINDOW:GLOBALS or bigbird:BLOCK");
+  text_flag(attention, "--pattern", o.pattern, "P",
+            "causal, dense, window:KEYS, longformer:WINDOW:GLOBALS, bigbird:BLOCK, memory:KEYS (causal, with so many keys before "
+            "the queries) or relative:KEYS (the same with relative positions)");
   whole_flag(attention, "--length", o.length, 1, "tokens");
   whole_flag(attention, "--batch", o.batch, 1, "sequences");
   whole_flag(attention, "--heads", o.heads, 1, "heads");
@@ -94,14 +105,14 @@ void parse_bench(CLI::App& app, BenchOptions& o) {
   whole_flag(attention, "--repeats", o.repeats, 1, "timed runs; the median counts");
   example(attention, "longhaul bench attention --pattern window:512 --length 16384 --dtype bf16");
 
-  CLI::App& step = *app.add_subcommand("step", "training steps of a configuration");
+  CLI::App& step = *app.add_subcommand("step", "Training steps of a configuration.");
   step.callback([&o] { o.action = BenchOptions::Action::kStep; });
   argument(step, "CONFIG", o.target, "YAML file");
   set_flag(step, o.set);
   whole_flag(step, "--steps", o.steps, 1, "timed steps after the warm-up");
   example(step, "longhaul bench step configs/quickstart.yaml --steps 10");
 
-  CLI::App& generate = *app.add_subcommand("generate", "prompt reading and decoding");
+  CLI::App& generate = *app.add_subcommand("generate", "Reading of a prompt, and decoding.");
   generate.callback([&o] { o.action = BenchOptions::Action::kGenerate; });
   argument(generate, "MODEL|CONFIG", o.target, "a trained model, or a YAML file for random weights");
   set_flag(generate, o.set);

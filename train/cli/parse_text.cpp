@@ -6,17 +6,17 @@
 namespace longhaul::cli {
 namespace {
 
-// How a tokenizer is made or found, for the commands that need one without a configuration.
-void tokenizer_flags(CLI::App& app, data::TokenizerOptions& o) {
+using Kinds = std::vector<std::pair<std::string, data::TokenizerKind>>;
+const Kinds kKinds = {{"byte", data::TokenizerKind::kByte},
+                      {"char", data::TokenizerKind::kChar},
+                      {"word", data::TokenizerKind::kWord},
+                      {"bpe", data::TokenizerKind::kBpe},
+                      {"sentencepiece", data::TokenizerKind::kSentencePiece}};
+
+// How a tokenizer is trained.
+void training_flags(CLI::App& app, data::TokenizerOptions& o) {
   using data::SentencePieceModel;
-  using data::TokenizerKind;
-  choice_flag<TokenizerKind>(app, "--kind", o.kind,
-                             {{"byte", TokenizerKind::kByte},
-                              {"char", TokenizerKind::kChar},
-                              {"word", TokenizerKind::kWord},
-                              {"bpe", TokenizerKind::kBpe},
-                              {"sentencepiece", TokenizerKind::kSentencePiece}},
-                             "kind of tokenizer");
+  choice_flag<data::TokenizerKind>(app, "--kind", o.kind, kKinds, "kind of tokenizer");
   whole_flag(app, "--offset", o.offset, 0, "byte: id of byte 0");
   switch_flag(app, "--unknown", o.unknown, "char: an id for characters outside the vocabulary");
   whole_flag(app, "--vocab-size", o.vocabulary_size, 1, "ids of a tokenizer to train",
@@ -26,6 +26,28 @@ void tokenizer_flags(CLI::App& app, data::TokenizerOptions& o) {
                                   "sentencepiece: how pieces are chosen");
   number_flag(app, "--character-coverage", o.character_coverage, 0, 1,
               "sentencepiece: share of characters with an own piece; the rest becomes bytes");
+}
+
+// Which tokenizer reads a corpus.
+void tokenizer_flags(CLI::App& app, DataOptions& o) {
+  text_flag(app, "--tokenizer", o.tokenizer.path, "PATH", "a tokenizer's file or folder, or a MODEL")
+      ->default_str("bytes");
+  std::vector<std::string> words = {"auto"};
+  for (const auto& [word, kind] : kKinds) words.push_back(word);
+  const auto take = [&o](size_t i) {
+    o.any_kind = i == 0;
+    o.tokenizer.kind = i == 0 ? data::TokenizerKind::kByte : kKinds[i - 1].second;
+  };
+  word_flag(app, "--kind", words, "auto", take,
+            "what it is; auto asks the tokenizer itself, a plain list of words or characters needs word or char");
+  whole_flag(app, "--offset", o.tokenizer.offset, 0, "bytes: id of byte 0");
+}
+
+// The input of a command that takes it as an argument or from a file.
+void require_one(const CLI::Option& given, const CLI::Option& file) {
+  if (given.count() == 0 && file.count() == 0) {
+    throw CLI::RequiredError(given.get_single_name() + " or --" + file.get_single_name());
+  }
 }
 
 void json_of_all(CLI::App& app, bool& json) {
@@ -43,22 +65,30 @@ void parse_tokenizer(CLI::App& app, TokenizerOptions& o) {
   train.callback([&o] { o.action = Action::kTrain; });
   train.add_option("--data", o.data.paths, "files, folders or globs")->type_name("PATH...")->required();
   text_flag(train, "--out", o.out, "DIR", "folder to write")->required();
-  tokenizer_flags(train, o.make);
+  training_flags(train, o.make);
   text_flags(train, o.data);
   example(train, "longhaul tokenizer train --kind bpe --vocab-size 8000 --data corpus.txt --out tokenizer");
 
   CLI::App& encode = *app.add_subcommand("encode", "Text to ids, separated by blanks.");
-  encode.callback([&o] { o.action = Action::kEncode; });
   argument(encode, "TOKENIZER", o.path, "a tokenizer's file or folder, or a MODEL");
-  encode.add_option("TEXT", o.text, "text to encode")->type_name("");
-  text_flag(encode, "--file", o.file, "FILE", "encode this file; - is standard input");
+  CLI::Option* text = encode.add_option("TEXT", o.text, "text to encode")->type_name("");
+  CLI::Option* file = text_flag(encode, "--file", o.file, "FILE", "encode this file; - is standard input");
+  file->excludes(text);
+  encode.callback([&o, text, file] {
+    o.action = Action::kEncode;
+    require_one(*text, *file);
+  });
   example(encode, "longhaul tokenizer encode tokenizer \"Call me Ishmael.\"");
 
   CLI::App& decode = *app.add_subcommand("decode", "Ids to text.");
-  decode.callback([&o] { o.action = Action::kDecode; });
   argument(decode, "TOKENIZER", o.path, "a tokenizer's file or folder, or a MODEL");
-  decode.add_option("IDS", o.ids, "ids to decode")->type_name("");
-  text_flag(decode, "--file", o.file, "FILE", "decode the ids of this file; - is standard input");
+  CLI::Option* ids = decode.add_option("IDS", o.ids, "ids to decode")->type_name("");
+  CLI::Option* list = text_flag(decode, "--file", o.file, "FILE", "decode the ids of this file; - is standard input");
+  list->excludes(ids);
+  decode.callback([&o, ids, list] {
+    o.action = Action::kDecode;
+    require_one(*ids, *list);
+  });
   example(decode, "longhaul tokenizer decode tokenizer 67 97 108 108");
 
   CLI::App& info = *app.add_subcommand("info", "Kind, size, special ids and hash of a tokenizer.");
@@ -78,15 +108,14 @@ void parse_data(CLI::App& app, DataOptions& o) {
   prepare.callback([&o] { o.action = Action::kPrepare; });
   arguments(prepare, "PATH", o.data.paths, "files, folders or globs");
   text_flag(prepare, "--out", o.out, "FILE.shard", "shard to write")->required();
-  example(prepare, "longhaul data prepare corpus/*.txt.gz --kind byte --out corpus.shard");
+  example(prepare, "longhaul data prepare corpus/*.txt.gz --tokenizer tokenizer --out corpus.shard");
 
   CLI::App& info = *app.add_subcommand("info", "Files, documents, bytes, characters, words and tokens of a corpus.");
   info.callback([&o] { o.action = Action::kInfo; });
   arguments(info, "PATH", o.data.paths, "files, folders or globs; .shard too");
   example(info, "longhaul data info corpus/ --document blank_line");
   for (CLI::App* part : {&prepare, &info}) {
-    text_flag(*part, "--tokenizer", o.tokenizer.path, "PATH", "a tokenizer's file or folder, of the kind --kind names");
-    tokenizer_flags(*part, o.tokenizer);
+    tokenizer_flags(*part, o);
     text_flags(*part, o.data);
     choice_flag<InvalidUtf8>(*part, "--invalid-utf8", o.invalid_utf8,
                              {{"auto", InvalidUtf8::kAuto},

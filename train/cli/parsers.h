@@ -17,6 +17,7 @@ void parse_generate(CLI::App& app, GenerateOptions& options);
 void parse_tokenizer(CLI::App& app, TokenizerOptions& options);
 void parse_data(CLI::App& app, DataOptions& options);
 void parse_config(CLI::App& app, ConfigOptions& options);
+void parse_replay(CLI::App& app, ReplayOptions& options);
 void parse_plan(CLI::App& app, PlanOptions& options);
 void parse_pattern(CLI::App& app, PatternOptions& options);
 void parse_parity(CLI::App& app, ParityOptions& options);

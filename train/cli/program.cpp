@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <new>
 
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/log.h"
 #include "train/cli/commands.h"
 #include "train/cli/console.h"
@@ -93,6 +95,10 @@ int run_guarded(const std::function<int()>& body, bool color) {
   } catch (const Error& error) {
     print_error(error.what(), color);
     return error.exit_code();
+  } catch (const Interrupted& stop) {
+    print_error(fmt::format("[signal] stopped by {}; nothing was written", stop.signal == SIGINT ? "SIGINT" : "SIGTERM"),
+                color);
+    return 128 + stop.signal;
   } catch (const std::bad_alloc&) {
     print_error("[memory] the system gave no more memory\n  hint: longhaul plan CONFIG says what a run needs", color);
     return static_cast<int>(ErrorKind::kFailure);
@@ -105,6 +111,7 @@ int run_guarded(const std::function<int()>& body, bool color) {
 }  // namespace
 
 int run_program(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit of its size is a failed write, not the end
   CLI::App app("Train long-sequence language models from one YAML file.", "longhaul");
   GlobalFlags flags;
   app.set_help_flag("-h,--help", "show help");

@@ -17,6 +17,7 @@
 #include "models/bigbird/model.h"
 #include "models/longformer/pattern.h"
 #include "train/commands/device.h"
+#include "train/commands/median.h"
 
 namespace longhaul::cli {
 namespace {
@@ -43,12 +44,6 @@ double seconds_of(F f) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : 0.5 * (values[half - 1] + values[half]);
-}
-
 /// GFLOP per second of the device's register loop; 0 where it has none.
 double peak_rate(DType dtype, Device device) {
   const auto measure = kernels::backend(device).peak;
@@ -73,7 +68,7 @@ std::vector<int64_t> numbers_behind(const std::string& text, std::string_view na
 /// One call of the kernels with its operands, results and gradients.
 class Call {
  public:
-  Call(const Pattern& pattern, bool marks_globals, const kernels::AttentionShape& sizes, Device device)
+  Call(const Pattern& pattern, bool relative, bool marks_globals, const kernels::AttentionShape& sizes, Device device)
       : pattern_(pattern), kernels_(kernels::backend(device).attention), sizes_(sizes), device_(device) {
     const int64_t batch = sizes.batch, heads = sizes.heads, d = sizes.head_dim;
     const Shape queries{batch, heads, pattern.queries(), d}, keys{batch, heads, pattern.keys(), d};
@@ -84,6 +79,7 @@ class Call {
     lse_ = Tensor::zeros({batch, heads, pattern.queries()}, DType::kF32, device);
     options_.pattern = &pattern_;
     options_.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(d)));
+    if (relative) add_relative(queries, {heads, pattern.keys(), d});
     if (const int64_t side = pattern.side_keys(); side > 0) add_side(side, marks_globals);
   }
   Call(const Call&) = delete;
@@ -101,6 +97,12 @@ class Call {
   }
 
  private:
+  void add_relative(const Shape& queries, const Shape& table) {
+    relative_query_ = random_operand(queries, sizes_.dtype, device_, 4), relative_key_ = random_operand(table, sizes_.dtype, device_, 5);
+    drelative_query_ = Tensor::zeros(queries, sizes_.dtype, device_), drelative_key_ = Tensor::zeros(table, DType::kF32, device_);
+    options_.relative.query = relative_query_, options_.relative.key = relative_key_;
+    extra_.relative_query = drelative_query_, extra_.relative_key = drelative_key_;
+  }
   void add_side(int64_t side, bool marks_globals) {
     const Shape shape{sizes_.batch, sizes_.heads, side, sizes_.head_dim};
     side_key_ = random_operand(shape, sizes_.dtype, device_, 4), side_value_ = random_operand(shape, sizes_.dtype, device_, 5);
@@ -116,7 +118,7 @@ class Call {
   }
   Tensor workspace(bool backward, int threads) const {
     const MemoryScope scope(MemoryFamily::kWorkspace);
-    const auto shape = kernels::attention_shape(query_, key_, value_, pattern_);
+    const auto shape = kernels::attention_shape(query_, key_, value_, pattern_, options_.relative);
     return Tensor::empty({kernels::attention_workspace_bytes(shape, backward, threads)}, DType::kU8, device_);
   }
 
@@ -125,6 +127,7 @@ class Call {
   kernels::AttentionShape sizes_;
   Device device_;
   Tensor query_, key_, value_, dout_, out_, lse_, dquery_, dkey_, dvalue_, side_key_, side_value_, dside_key_, dside_value_;
+  Tensor relative_query_, relative_key_, drelative_query_, drelative_key_;
   std::vector<uint8_t> global_, local_;
   kernels::AttentionOptions options_;
   kernels::AttentionGradients extra_;
@@ -132,16 +135,21 @@ class Call {
 
 }  // namespace
 
-BenchmarkPattern pattern_by_name(const std::string& name, int64_t length, int64_t heads) {
+NamedPattern pattern_by_name(const std::string& name, int64_t length, int64_t heads) {
   const Extent extent = Extent::square(length);
   if (name == "causal") return {pattern::causal(extent)};
   if (name == "dense") return {pattern::dense(extent)};
   if (const auto window = numbers_behind(name, "window"); window.size() == 1) {
     return {pattern::sliding_window(extent, window[0] - 1, 0)};
   }
+  for (const char* kind : {"memory", "relative"}) {
+    if (const auto keys = numbers_behind(name, kind); keys.size() == 1) {
+      return {pattern::causal(Extent::decode(length, keys[0] + length)), name.starts_with("relative")};
+    }
+  }
   if (const auto sizes = numbers_behind(name, "longformer"); sizes.size() == 2 && sizes[0] % 2 == 0) {
     check<ConfigError>(sizes[1] <= length, "[bench] \"{}\" has {} global tokens, the sequence {} tokens", name, sizes[1], length);
-    return {models::longformer_pattern(extent, {sizes[0] / 2, sizes[0] / 2, {}}, sizes[1]),
+    return {models::longformer_pattern(extent, {sizes[0] / 2, sizes[0] / 2, {}}, sizes[1]), false,
             pattern::dense({sizes[1], length, 0, 0})};
   }
   if (const auto block = numbers_behind(name, "bigbird"); block.size() == 1) {
@@ -151,20 +159,21 @@ BenchmarkPattern pattern_by_name(const std::string& name, int64_t length, int64_
     return {models::block_pattern(options, body, 0, extent, true)};
   }
   fail<ConfigError>(
-      "[bench] \"{}\" is no pattern; expected causal, dense, window:KEYS, longformer:WINDOW:GLOBALS or bigbird:BLOCK\n"
+      "[bench] \"{}\" is no pattern; expected causal, dense, window:KEYS, longformer:WINDOW:GLOBALS, bigbird:BLOCK, memory:KEYS or "
+      "relative:KEYS\n"
       "  hint: window:512 is causal with 512 visible keys, the query's own included; longformer:512:64 has 256 tokens on "
-      "each side and 64 global ones",
+      "each side and 64 global ones; memory:512 is causal with 512 keys before the first query",
       name);
 }
 
-AttentionBenchmark attention_benchmark(const BenchmarkPattern& named, int64_t batch, int64_t heads, int64_t head_dim,
+AttentionBenchmark attention_benchmark(const NamedPattern& named, int64_t batch, int64_t heads, int64_t head_dim,
                                        DType dtype, Device device, int64_t repeats) {
   device_memory(device).reset_peak();
   kernels::AttentionShape sizes;
   sizes.dtype = dtype, sizes.batch = batch, sizes.heads = heads, sizes.head_dim = head_dim;
-  const Call first(named.pattern, named.global_rows.has_value(), sizes, device);
+  const Call first(named.pattern, named.relative, named.global_rows.has_value(), sizes, device);
   std::optional<Call> second;
-  if (named.global_rows) second.emplace(*named.global_rows, false, sizes, device);
+  if (named.global_rows) second.emplace(*named.global_rows, false, false, sizes, device);
 
   AttentionBenchmark result;
   result.threads = device.kind == DeviceKind::kCpu ? thread_count() : 1;
@@ -189,8 +198,9 @@ AttentionBenchmark attention_benchmark(const BenchmarkPattern& named, int64_t ba
   }
   result.forward_seconds = median(forward);
   result.backward_seconds = median(backward);
-  result.gflops_forward = static_cast<double>(work.flops_forward) / result.forward_seconds * 1e-9;
-  result.gflops_backward = static_cast<double>(work.flops_backward) / result.backward_seconds * 1e-9;
+  const double more_forward = named.relative ? 1.5 : 1, more_backward = named.relative ? 1.6 : 1;
+  result.gflops_forward = more_forward * static_cast<double>(work.flops_forward) / result.forward_seconds * 1e-9;
+  result.gflops_backward = more_backward * static_cast<double>(work.flops_backward) / result.backward_seconds * 1e-9;
   const double own_peak = dtype == DType::kBF16 ? result.peak_gflops_bf16 : result.peak_gflops_f32;
   if (own_peak > 0) {
     result.forward_of_peak = result.gflops_forward / own_peak;
@@ -205,7 +215,7 @@ AttentionBenchmark attention_benchmark(const BenchmarkPattern& named, int64_t ba
 int bench_attention(const BenchOptions& options, Console& console) {
   const Device device = prepare_device(options.device);
   const DType dtype = options.dtype == "bf16" ? DType::kBF16 : DType::kF32;
-  const BenchmarkPattern pattern = pattern_by_name(options.pattern, options.length, options.heads);
+  const NamedPattern pattern = pattern_by_name(options.pattern, options.length, options.heads);
   const AttentionBenchmark r =
       attention_benchmark(pattern, options.batch, options.heads, options.head_dim, dtype, device, options.repeats);
   if (options.json) {

@@ -10,6 +10,7 @@
 #include "framework/base/units.h"
 #include "framework/tensor/memory.h"
 #include "train/commands/device.h"
+#include "train/commands/median.h"
 #include "train/commands/open_model.h"
 #include "train/config/load.h"
 #include "train/generate/generate.h"
@@ -26,12 +27,6 @@ namespace longhaul::cli {
 namespace {
 
 constexpr int64_t kWarmUpSteps = 2;  // the first makes the optimizer's state, the second fills caches
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 // The configuration with the flags of the command over it.
 config::Config configuration(const BenchOptions& options) {
@@ -104,7 +99,8 @@ int run_bench_step(const BenchOptions& options, Console& console) {
 
 namespace {
 
-/// The specification with a position table for `tokens` tokens: a benchmark of a configuration builds what it is asked for.
+/// The specification with a position table for `tokens` tokens: a benchmark of a configuration builds what it is asked
+/// for.
 models::ModelSpec with_room(models::ModelSpec spec, int64_t tokens) {
   if (spec.options->body.max_positions >= tokens) return spec;
   const auto longer = models::find_family(spec.family)->copy(*spec.options);

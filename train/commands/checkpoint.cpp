@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -31,13 +32,20 @@ io::Path checkpoints_of(const std::string& run) {
   return folder;
 }
 
-// The step of the best checkpoint, which rotation keeps, as the run has written it down.
-std::optional<int64_t> best_step(const std::string& run) {
-  const io::Path path = io::Path(run) / "run.json";
-  if (!io::exists(path)) return std::nullopt;
-  const Json json = Json::parse(io::read_file(path), nullptr, false);
-  if (!json.is_object() || !json.contains("best_step") || !json["best_step"].is_number_integer()) return std::nullopt;
-  return json["best_step"].get<int64_t>();
+// The step of the best checkpoint, which rotation keeps: what the newest checkpoint that can be read has counted.
+std::optional<int64_t> best_step(const io::Path& checkpoints) {
+  std::vector<int64_t> steps = ck::steps_of(checkpoints);
+  std::ranges::reverse(steps);
+  for (const int64_t step : steps) {
+    const io::Path path = checkpoints / ck::folder_name(step) / "state.json";
+    if (!io::exists(path)) continue;
+    const Json json = Json::parse(io::read_file(path), nullptr, false);
+    if (!json.is_object()) continue;
+    const Json best = json.value(Json::json_pointer("/parts/counters/best_step"), Json());
+    if (!best.is_number_integer() || best.get<int64_t>() <= 0) return std::nullopt;
+    return best.get<int64_t>();
+  }
+  return std::nullopt;
 }
 
 uint64_t bytes_of(const ck::Manifest& manifest) {
@@ -54,7 +62,7 @@ size_t tensors_of(const ck::Manifest& manifest) {
 
 int list(const CheckpointOptions& options, Console& console) {
   const io::Path checkpoints = checkpoints_of(options.run);
-  const std::optional<int64_t> best = best_step(options.run);
+  const std::optional<int64_t> best = best_step(checkpoints);
   Json rows = Json::array();
   std::string text =
       fmt::format("{:<14}  {:>10}  {:>7}  {:>12}  {}\n", "checkpoint", "size", "tensors", "samples", "state");
@@ -137,7 +145,10 @@ std::pair<io::Path, io::Path> folders_to_compare(const CheckpointOptions& option
 int diff(const CheckpointOptions& options, Console& console) {
   constexpr size_t kMostLines = 20;  // for people; --json lists all
   const auto [left, right] = folders_to_compare(options);
-  const std::vector<ck::Difference> found = ck::differences(left, right);
+  std::vector<ck::Difference> found = ck::differences(left, right);
+  // What a clock measured differs between equal runs.
+  std::erase_if(found,
+                [](const ck::Difference& one) { return one.file == "state.json" && one.name.starts_with("clock."); });
   if (options.json) {
     Json rows = Json::array();
     for (const ck::Difference& one : found)
@@ -167,7 +178,7 @@ int prune(const CheckpointOptions& options, Console& console) {
   if (!options.dry_run) lock.emplace(options.run);
   if (!options.dry_run) ck::remove_leftovers(checkpoints);
   ck::Retention retention{.keep = static_cast<int>(std::min<int64_t>(options.keep, INT32_MAX)), .pinned = {}};
-  if (const auto best = best_step(options.run)) retention.pinned.push_back(*best);
+  if (const auto best = best_step(checkpoints)) retention.pinned.push_back(*best);
   std::vector<int64_t> removed;
   if (const auto newest = ck::find_newest_sound(checkpoints)) {
     removed = options.dry_run ? ck::steps_to_remove(checkpoints, newest->step, retention)

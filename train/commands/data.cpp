@@ -11,7 +11,10 @@
 #include "data/shards/prepare.h"
 #include "data/shards/shard_file.h"
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/io.h"
+#include "train/commands/open_model.h"
+#include "train/trainer/signals.h"
 
 namespace longhaul::cli {
 namespace {
@@ -20,12 +23,14 @@ using Json = nlohmann::ordered_json;
 
 std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
 
-std::shared_ptr<const data::Tokenizer> open_tokenizer(const data::TokenizerOptions& options) {
-  check<ConfigError>(
-      options.kind == data::TokenizerKind::kByte || !options.path.empty(),
-      "[data] a {} tokenizer is needed as a file\n  hint: longhaul tokenizer train makes one, then give its path",
-      data::name_of(options.kind));
-  return data::load_tokenizer(options);
+std::shared_ptr<const data::Tokenizer> tokenizer_of(const DataOptions& options) {
+  const data::TokenizerOptions& wanted = options.tokenizer;
+  if (options.any_kind && !wanted.path.empty()) return open_tokenizer(wanted.path);
+  check<ConfigError>(wanted.kind == data::TokenizerKind::kByte || !wanted.path.empty(),
+                     "[data] a {} tokenizer is needed as a file\n  hint: longhaul tokenizer train makes one, then give "
+                     "--tokenizer PATH",
+                     data::name_of(wanted.kind));
+  return data::load_tokenizer(wanted);
 }
 
 /// Removes a folder when the scope ends.
@@ -45,7 +50,7 @@ int prepare(const DataOptions& options, Console& console) {
                      options.out);
   check<ConfigError>(!io::exists(options.out), "[data] {} exists already\n  hint: give another name, or delete it",
                      options.out);
-  const auto tokenizer = open_tokenizer(options.tokenizer);
+  const auto tokenizer = tokenizer_of(options);
   data::CorpusOptions corpus;
   corpus.invalid_utf8 = options.invalid_utf8;
   const io::Path parent = io::parent_of(options.out);
@@ -97,7 +102,7 @@ Json describe_shard(const std::string& path) {
 
 /// Statistics of text as a training run would see it.
 Json describe_text(const DataOptions& options) {
-  const auto tokenizer = open_tokenizer(options.tokenizer);
+  const auto tokenizer = tokenizer_of(options);
   data::DatasetOptions dataset;
   dataset.corpus.invalid_utf8 = options.invalid_utf8;
   const auto source = data::open_split("data", options.data.entries(), tokenizer, dataset);
@@ -173,6 +178,8 @@ int info(const DataOptions& options, Console& console) {
 }  // namespace
 
 int run_data(const DataOptions& options, Console& console) {
+  const train::SignalScope signals;
+  const Interruptible reading(train::stop_signal);
   return options.action == DataOptions::Action::kPrepare ? prepare(options, console) : info(options, console);
 }
 

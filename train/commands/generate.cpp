@@ -1,11 +1,10 @@
 #include "train/commands/generate.h"
 
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 
 #include "framework/base/error.h"
 #include "train/commands/device.h"
+#include "train/commands/input.h"
 #include "train/commands/open_model.h"
 #include "train/generate/generate.h"
 #include "train/generate/text_stream.h"
@@ -13,30 +12,21 @@
 namespace longhaul::cli {
 namespace {
 
-std::string read_standard_input() {
-  std::string text;
-  char buffer[1 << 16];
-  for (ssize_t count; (count = ::read(STDIN_FILENO, buffer, sizeof buffer)) != 0;) {
-    if (count < 0 && errno == EINTR) continue;
-    check<DataError>(count > 0, "[generate] standard input cannot be read");
-    text.append(buffer, static_cast<size_t>(count));
-  }
-  return text;
-}
-
-std::string prompt_of(const GenerateOptions& options) {
-  if (options.prompt_file.empty()) return options.prompt;
-  if (options.prompt_file == "-") return read_standard_input();
-  check<DataError>(io::exists(options.prompt_file), "[generate] there is no file {}", options.prompt_file);
-  return io::read_file(options.prompt_file);
+void check_search(const GenerateOptions& options) {
+  const bool draws = options.temperature != 1 || options.top_k != 0 || options.top_p != 1;
+  check<ConfigError>(options.beams == 1 || !draws,
+                     "[generate] --beams {} searches for the most likely text and draws nothing\n"
+                     "  hint: leave out --temperature, --top-k and --top-p, or --beams",
+                     options.beams);
 }
 
 }  // namespace
 
 int run_generate(const GenerateOptions& options, Console& console) {
+  check_search(options);
   const Device device = prepare_device(options.device);
   const OpenedModel opened = open_model(options.model, device);
-  const std::string prompt = prompt_of(options);
+  const std::string prompt = options.prompt_file.empty() ? options.prompt : read_input(options.prompt_file);
 
   train::GenerateRequest request;
   const data::ExtendedTokenizer& tokenizer = opened.objective->tokenizer();

@@ -37,4 +37,10 @@ OpenedModel open_model(const std::string& path, Device device) {
   return out;
 }
 
+std::shared_ptr<const data::Tokenizer> open_tokenizer(const std::string& path) {
+  const auto holds = [&path](const char* name) { return io::exists(io::Path(path) / name); };
+  if (!holds("checkpoints") || holds("tokenizer.json")) return data::load_any_tokenizer(path);
+  return data::load_any_tokenizer(checkpoint::resolve_model(path).string());
+}
+
 }  // namespace longhaul::cli

@@ -1,4 +1,4 @@
-// defines: OpenedModel, open_model
+// defines: OpenedModel, open_model, open_tokenizer
 #pragma once
 #include <memory>
 #include <string>
@@ -24,5 +24,8 @@ struct OpenedModel {
 /// Opens a MODEL: a run folder, a checkpoint or a model folder. throws CheckpointError when it is none, is damaged or
 /// does not fit its own configuration; DataError for its tokenizer
 OpenedModel open_model(const std::string& model, Device device);
+
+/// A tokenizer's own file or folder, or a MODEL that carries one. throws DataError
+std::shared_ptr<const data::Tokenizer> open_tokenizer(const std::string& path);
 
 }  // namespace longhaul::cli

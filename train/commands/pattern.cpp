@@ -12,11 +12,20 @@
 namespace longhaul::cli {
 namespace {
 
-// The options of a family with its defaults; --set model.KEY=VALUE is for configurations.
+// The options of a family with its defaults.
 std::shared_ptr<const models::FamilyOptions> defaults_of(const models::FamilyInfo& family, int64_t length) {
   auto options = family.make();
   family.resolve(*options, {.sequence_length = length, .form = family.drawn});
   return options;
+}
+
+// The options of a family with those the user set: a configuration of nothing else, whose run would never be read.
+std::shared_ptr<const models::FamilyOptions> options_of(const models::FamilyInfo& family,
+                                                        const PatternOptions& options) {
+  std::vector<std::string> all = {"model.family=" + family.name, "data.train=[none.txt]", "train.steps=1",
+                                  fmt::format("data.sequence_length={}", options.length)};
+  all.insert(all.end(), options.set.begin(), options.set.end());
+  return config::load_overrides(all).config.model.options;
 }
 
 struct Wanted {
@@ -26,10 +35,7 @@ struct Wanted {
 
 Wanted find(const PatternOptions& options) {
   if (const models::FamilyInfo* family = models::find_family(options.system)) {
-    check<ConfigError>(options.set.empty(),
-                       "[pattern] --set goes with a configuration file, not with the name of a family ({})",
-                       options.system);
-    return {family, defaults_of(*family, options.length)};
+    return {family, options.set.empty() ? defaults_of(*family, options.length) : options_of(*family, options)};
   }
   if (!io::info_followed(options.system).exists()) {
     std::string names;
@@ -41,22 +47,20 @@ Wanted find(const PatternOptions& options) {
   return {models::find_family(config.model.family), config.model.options};
 }
 
-bool ends_with(const std::string& text, const char* end) { return text.ends_with(end); }
-
 }  // namespace
 
 int run_pattern(const PatternOptions& options, Console& console) {
   check<ConfigError>(options.length > 0, "[pattern] --length must be 1 or more tokens, received {}", options.length);
-  const bool svg = ends_with(options.out, ".svg");
-  check<ConfigError>(options.out.empty() || svg || ends_with(options.out, ".txt"),
+  const bool svg = options.out.ends_with(".svg");
+  check<ConfigError>(options.out.empty() || svg || options.out.ends_with(".txt"),
                      "[pattern] --out {} must end in .svg or .txt", options.out);
   const auto [family, wanted] = find(options);
   check<ConfigError>(family->pattern != nullptr, "[pattern] {} has no fixed pattern", family->name);
   const Pattern pattern = family->pattern(*wanted, wanted->body.form, Extent::square(options.length));
-  const std::string formula = family->cost.empty() ? "" : "\ncost of a layer: " + family->cost;
-  if (!options.out.empty()) io::replace_file(options.out, svg ? svg_picture(pattern) : text_picture(pattern) + formula + "\n");
+  const std::string formula = family->cost.empty() ? "" : "cost of a layer: " + family->cost + "\n";
+  if (!options.out.empty()) io::replace_file(options.out, svg ? svg_picture(pattern) : text_picture(pattern) + formula);
   if (!options.json) {
-    if (options.out.empty()) console.result(text_picture(pattern) + formula);
+    if (options.out.empty()) console.stream(text_picture(pattern) + formula);
     return 0;
   }
   const PatternCost spent =

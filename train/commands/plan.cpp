@@ -1,11 +1,9 @@
 #include "train/commands/plan.h"
 
-#include "framework/base/error.h"
 #include "train/config/load.h"
-#include "train/plan/plan.h"
 #include "train/plan/report.h"
 #include "train/trainer/corpora.h"
-#include "train/trainer/stages.h"
+#include "train/trainer/run_plan.h"
 
 namespace longhaul::cli {
 namespace {
@@ -28,14 +26,7 @@ int run_plan(const PlanOptions& options, Console& console) {
   config::Config config = config::load_config(options.config, options.set).config;
   train::resolve_labels(config);
   const train::PlanInputs inputs{.vocabulary = vocabulary_of(config)};
-  // The stage that needs most decides.
-  train::Plan plan;
-  config::Config planned = config;
-  for (const train::Stage& stage : train::stages_of(config)) {
-    const config::Config one = train::config_of(config, stage);
-    const train::Plan its = train::make_plan(one, inputs);
-    if (its.peak_bytes > plan.peak_bytes) plan = its, planned = one;
-  }
+  const auto [plan, planned] = train::plan_run(config, inputs);
   const int64_t longest = train::longest_sequence(planned, inputs);
   const auto levers = train::find_levers(planned, inputs, plan);
   console.result(options.json ? train::plan_json(plan, longest, levers) : train::plan_text(plan, longest, levers));

@@ -1,13 +1,15 @@
 #include "train/commands/tokenizer.h"
 
 #include <charconv>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "data/dataset.h"
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/io.h"
-#include "framework/checkpoint/checkpoint.h"
+#include "train/commands/input.h"
+#include "train/commands/open_model.h"
+#include "train/trainer/signals.h"
 
 namespace longhaul::cli {
 namespace {
@@ -18,31 +20,8 @@ std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error
 
 constexpr const char* kFidelities[] = {"exact", "words", "lossy"};
 
-/// A tokenizer's own file or folder, or a MODEL that carries one.
-std::shared_ptr<const data::Tokenizer> open_tokenizer(const std::string& path) {
-  const auto holds = [&path](const char* name) { return io::exists(io::Path(path) / name); };
-  if (!holds("checkpoints") || holds("tokenizer.json")) return data::load_any_tokenizer(path);
-  return data::load_any_tokenizer(checkpoint::resolve_model(path).string());
-}
-
-std::string read_standard_input() {
-  std::string text;
-  char block[1 << 16];
-  while (const size_t got = std::fread(block, 1, sizeof block, stdin)) text.append(block, got);
-  check(!std::ferror(stdin), "[tokenizer] standard input cannot be read");
-  return text;
-}
-
 std::string input_of(const TokenizerOptions& options, const std::string& given) {
-  if (options.file.empty()) return given;
-  if (options.file == "-") return read_standard_input();
-  std::string text;
-  try {
-    text = io::read_file(options.file);
-  } catch (const IoError& error) {
-    throw DataError(error.what());
-  }
-  return text;
+  return options.file.empty() ? given : read_input(options.file);
 }
 
 Json describe(const data::Tokenizer& tokenizer) {
@@ -87,6 +66,8 @@ int train(const TokenizerOptions& options, Console& console) {
   check<ConfigError>(!io::exists(folder / "tokenizer.json"),
                      "[tokenizer] {} holds a tokenizer already\n  hint: give another folder, or delete it",
                      options.out);
+  const train::SignalScope signals;
+  const Interruptible training(train::stop_signal);
   data::TokenizerOptions make = options.make;
   make.path.clear();
   const auto tokenizer = data::train_tokenizer(make, data::corpus_text(options.data.entries(), {}));

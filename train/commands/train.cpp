@@ -2,12 +2,14 @@
 
 #include <filesystem>
 
+#include "framework/base/interrupt.h"
 #include "framework/base/log.h"
 #include "train/config/load.h"
 #include "train/observe/profile.h"
 #include "train/observe/recorders.h"
 #include "train/observe/summary.h"
 #include "train/trainer/dry_run.h"
+#include "train/trainer/signals.h"
 #include "train/trainer/training.h"
 
 namespace longhaul::cli {
@@ -21,11 +23,13 @@ log::Level level_of(const Console& console) {
 }  // namespace
 
 int run_train(const TrainOptions& options, Console& console) {
+  const train::SignalScope signals;
   config::Config config = config::load_config(options.config, options.set).config;
   if (!options.init_from.empty()) config.run.init_from = std::filesystem::absolute(options.init_from).string();
 
   if (options.dry_run) {
     log::configure({.level = level_of(console), .color = console.color(), .file = ""});
+    const Interruptible planning(train::stop_signal);
     console.result(train::dry_run(config, options.json));
     return 0;
   }

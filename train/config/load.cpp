@@ -51,6 +51,20 @@ void report_findings(const Config& config, const ReadResult& read, const Mark& f
   }
 }
 
+// `what`: the texts as a message names them.
+Loaded load_merged(const Merged& merged, const std::string& what, const std::string& name, Purpose purpose, Problems& problems) {
+  if (merged.incomplete) problems.raise(what);
+  Loaded loaded;
+  const ReadResult read = read_config(merged.root, loaded.config, problems);
+  if (loaded.config.run.name.empty()) loaded.config.run.name = name;
+  complete(loaded.config);
+  report_findings(loaded.config, read, {merged.file}, purpose, problems);
+  problems.raise(what);
+  loaded.origins = read.origins;
+  loaded.files = merged.files;
+  return loaded;
+}
+
 }  // namespace
 
 std::string Loaded::origin(const std::string& key) const {
@@ -64,16 +78,13 @@ std::string Loaded::origin(const std::string& key) const {
 Loaded load_config(const std::string& path, const std::vector<std::string>& overrides, Purpose purpose) {
   Problems problems;
   const Merged merged = read_sources(path, overrides, problems);
-  if (merged.incomplete) problems.raise(path);
-  Loaded loaded;
-  const ReadResult read = read_config(merged.root, loaded.config, problems);
-  if (loaded.config.run.name.empty()) loaded.config.run.name = std::filesystem::path(path).stem().string();
-  complete(loaded.config);
-  report_findings(loaded.config, read, {merged.file}, purpose, problems);
-  problems.raise(path);
-  loaded.origins = read.origins;
-  loaded.files = merged.files;
-  return loaded;
+  return load_merged(merged, path, std::filesystem::path(path).stem().string(), purpose, problems);
+}
+
+Loaded load_overrides(const std::vector<std::string>& overrides) {
+  Problems problems;
+  const Merged merged = read_overrides(overrides, problems);
+  return load_merged(merged, "the command line", "unnamed", Purpose::kRun, problems);
 }
 
 }  // namespace longhaul::config

@@ -1,4 +1,4 @@
-// defines: Loaded, Purpose, load_config, resolved_yaml
+// defines: Loaded, Purpose, load_config, load_overrides, resolved_yaml
 #pragma once
 #include <map>
 #include <string>
@@ -25,6 +25,9 @@ enum class Purpose { kRun, kModel };
 /// Reads and checks a configuration: `path`, what it extends, and overrides "key=value" in order.
 /// throws ConfigError with every mistake, each with its place; nothing has been created then
 Loaded load_config(const std::string& path, const std::vector<std::string>& overrides = {}, Purpose purpose = Purpose::kRun);
+
+/// The same without a file: overrides over the defaults.
+Loaded load_overrides(const std::vector<std::string>& overrides);
 
 /// The whole configuration with every value, as YAML that load_config reads back to an equal configuration and the same
 /// text. Paths are absolute.

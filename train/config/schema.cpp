@@ -92,7 +92,7 @@ void data_fields(FieldVisitor& v, DataConfig& o) {
   const SectionTraits again{.same_as = "data.train", .shorthand = "path"};
   v.records("train", o.train, entry, entry_fields, "texts to train on");
   v.records("valid", o.valid, again, entry_fields, "texts for the evaluations during training");
-  v.records("test", o.test, again, entry_fields, "texts for the evaluation at the end");
+  v.records("test", o.test, again, entry_fields, "texts for one evaluation when the run ends");
   v.section("tokenizer", {}, "how text becomes ids", [&](FieldVisitor& in) { tokenizer_fields(in, o.tokenizer); });
   objective_fields(v, o.objective);
   v.integer("sequence_length", o.sequence_length, {.min = 1, .max = int64_t{1} << 40, .unit = "tokens"},

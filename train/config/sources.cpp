@@ -188,12 +188,7 @@ class Sources {
   std::vector<std::string> shown_;  // the same as the user knows them
 };
 
-}  // namespace
-
-Merged read_sources(const std::string& path, const std::vector<std::string>& overrides, Problems& problems) {
-  Sources sources(problems);
-  Merged result;
-  result.root = sources.file(path, {}, &result.file);
+void lay_over(Merged& result, Sources& sources, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
     Node node = sources.override_of(text);
     if (node.kind == Node::Kind::kNull) continue;
@@ -205,6 +200,23 @@ Merged read_sources(const std::string& path, const std::vector<std::string>& ove
   }
   result.files = sources.names;
   result.incomplete = sources.incomplete;
+}
+
+}  // namespace
+
+Merged read_sources(const std::string& path, const std::vector<std::string>& overrides, Problems& problems) {
+  Sources sources(problems);
+  Merged result;
+  result.root = sources.file(path, {}, &result.file);
+  lay_over(result, sources, overrides);
+  return result;
+}
+
+Merged read_overrides(const std::vector<std::string>& overrides, Problems& problems) {
+  Sources sources(problems);
+  Merged result;
+  result.file = std::make_shared<Source>(Source{"the command line", "", false, 0});
+  lay_over(result, sources, overrides);
   return result;
 }
 

@@ -1,4 +1,4 @@
-// defines: Merged, read_sources
+// defines: Merged, read_sources, read_overrides
 #pragma once
 #include <memory>
 #include <string>
@@ -19,5 +19,7 @@ struct Merged {
 
 /// Reads `path`, what it extends, and the overrides ("key.of.a.value=yaml"). Mistakes go to `problems`.
 Merged read_sources(const std::string& path, const std::vector<std::string>& overrides, Problems& problems);
+/// The overrides alone.
+Merged read_overrides(const std::vector<std::string>& overrides, Problems& problems);
 
 }  // namespace longhaul::config

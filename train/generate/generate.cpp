@@ -38,7 +38,7 @@ Generation sample(Decoder& decoder, Tensor logits, const GenerateRequest& reques
 
 void check_request(const models::Model& model, const GenerateRequest& request) {
   check<ConfigError>(!request.prompt.empty(), "[generate] the prompt has no token");
-  for (const auto& [name, tokens] : {std::pair{"prompt", &request.prompt}, {"source", &request.source}}) {
+  for (const auto& [name, tokens] : {std::pair("prompt", &request.prompt), std::pair("source", &request.source)}) {
     for (const int32_t token : *tokens) {
       check<ConfigError>(token >= 0 && token < model.spec().vocabulary,
                          "[generate] the {} has id {}, but the model has {} ids", name, token, model.spec().vocabulary);

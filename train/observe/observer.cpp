@@ -15,6 +15,9 @@ void Observers::on_step(const StepMetrics& event) {
 void Observers::on_log(const StepMetrics& event) {
   for (const auto& observer : all_) observer->on_log(event);
 }
+void Observers::on_evaluating(const EvaluationProgress& event) {
+  for (const auto& observer : all_) observer->on_evaluating(event);
+}
 void Observers::on_evaluation(const EvaluationMetrics& event) {
   for (const auto& observer : all_) observer->on_evaluation(event);
 }

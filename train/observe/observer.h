@@ -1,4 +1,5 @@
-// defines: RunStart, StepMetrics, EvaluationMetrics, SavedCheckpoint, RunSummary, Observer, Observers
+// defines: RunStart, StepMetrics, EvaluationMetrics, EvaluationProgress, SavedCheckpoint, RunSummary, Observer,
+// Observers
 //
 // What a training run tells the world. The trainer knows this interface only; the progress line, metrics.jsonl and
 // TensorBoard events are observers.
@@ -65,6 +66,14 @@ struct EvaluationMetrics {
   bool averaged = false;  // made with the moving average of the weights
 };
 
+/// How far an evaluation is.
+struct EvaluationProgress {
+  int64_t step = 0;
+  std::string split;
+  int64_t scored = 0;  // tokens so far
+  int64_t tokens = 0;  // of so many
+};
+
 struct SavedCheckpoint {
   int64_t step = 0;
   std::string folder;
@@ -82,6 +91,9 @@ struct RunSummary {
   double valid_loss = kUnknown;  // of the last evaluation, nats a token
   double valid_perplexity = kUnknown;
   double bits_per_byte = kUnknown;
+  double test_loss = kUnknown;  // of data.test, at the end
+  double test_perplexity = kUnknown;
+  double test_bits_per_byte = kUnknown;
   double accuracy = kUnknown, exact = kUnknown, f1 = kUnknown;  // of the last evaluation, where the objective has them
   double tokens_per_second = 0;   // of this process
   int64_t peak_memory_bytes = 0;  // of this process: resident
@@ -100,6 +112,8 @@ class Observer {
   virtual void on_step(const StepMetrics&) {}
   /// Every train.log_every, and after the last step.
   virtual void on_log(const StepMetrics&) {}
+  /// After every batch of an evaluation; keep it cheap.
+  virtual void on_evaluating(const EvaluationProgress&) {}
   virtual void on_evaluation(const EvaluationMetrics&) {}
   virtual void on_checkpoint(const SavedCheckpoint&) {}
   /// Everything told so far is made durable: called before each checkpoint is written.
@@ -114,6 +128,7 @@ class Observers final : public Observer {
   void on_start(const RunStart& event) override;
   void on_step(const StepMetrics& event) override;
   void on_log(const StepMetrics& event) override;
+  void on_evaluating(const EvaluationProgress& event) override;
   void on_evaluation(const EvaluationMetrics& event) override;
   void on_checkpoint(const SavedCheckpoint& event) override;
   void flush() override;

@@ -25,8 +25,10 @@ std::string Profile::table() const {
   for (const auto& [name, total] : rows) all += total.seconds;
   std::string out = fmt::format("{:<28}{:>8}{:>12}{:>9}{:>10}", "kernel", "calls", "seconds", "share", "GF/s");
   for (const auto& [name, total] : rows) {
-    const std::string rate = total.work > 0 && total.seconds > 0 ? fmt::format("{:.1f}", total.work / total.seconds * 1e-9) : "";
-    out += fmt::format("\n{:<28}{:>8}{:>12.4f}{:>7.1f} %{:>10}", name, total.calls, total.seconds, all > 0 ? 100 * total.seconds / all : 0, rate);
+    const std::string rate =
+        total.work > 0 && total.seconds > 0 ? fmt::format("{:.1f}", total.work / total.seconds * 1e-9) : "";
+    out += fmt::format("\n{:<28}{:>8}{:>12.4f}{:>7.1f} %{:>10}", name, total.calls, total.seconds,
+                       all > 0 ? 100 * total.seconds / all : 0, rate);
   }
   return out + fmt::format("\n{:<28}{:>8}{:>12.4f}", "all kernels", events_.size(), all);
 }
@@ -36,8 +38,9 @@ void Profile::write_trace(const io::Path& file) const {
   std::string json = "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[";
   for (size_t i = 0; i < events_.size(); ++i) {
     const Event& event = events_[i];
-    fmt::format_to(std::back_inserter(json), "{}\n{{\"name\":\"{}\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":{:.3f},\"dur\":{:.3f}}}", i ? "," : "", event.kernel, event.begin * 1e6,
-                   event.seconds * 1e6);
+    fmt::format_to(std::back_inserter(json),
+                   "{}\n{{\"name\":\"{}\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":{:.3f},\"dur\":{:.3f}}}",
+                   i ? "," : "", event.kernel, event.begin * 1e6, event.seconds * 1e6);
   }
   io::replace_file(file, json + "\n]}\n");
 }

@@ -17,9 +17,11 @@ class Profile final : public kernels::KernelTimer {
   Profile() : start_(Clock::now()) {}
   void record(std::string_view kernel, Clock::time_point begin, Clock::time_point end, double work) override;
 
-  /// One line a kernel, the most expensive first: calls, seconds, share of the time in kernels, GF/s where the work is known.
+  /// One line a kernel, the most expensive first: calls, seconds, share of the time in kernels, GF/s where the work is
+  /// known.
   std::string table() const;
-  /// Every call as a complete event of the Chrome trace format, in microseconds since the profile was made. throws IoError
+  /// Every call as a complete event of the Chrome trace format, in microseconds since the profile was made. throws
+  /// IoError
   void write_trace(const io::Path& file) const;
 
  private:

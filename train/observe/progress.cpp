@@ -12,7 +12,8 @@
 namespace longhaul::train {
 namespace {
 
-constexpr double kLiveInterval = 0.2;  // seconds between two states of the live line
+constexpr double kLiveInterval = 0.2;       // seconds between two states of the live line
+constexpr double kEvaluationInterval = 30;  // seconds between two lines about an evaluation where there is no live line
 
 // The share of the run that is done, by whichever end is nearest; NaN when no end is known.
 double share_done(const StepMetrics& now, const RunStart& start) {
@@ -98,7 +99,25 @@ void ProgressObserver::on_log(const StepMetrics& event) {
   }
 }
 
+void ProgressObserver::on_evaluating(const EvaluationProgress& event) {
+  const double now = clock_();
+  const std::string text =
+      fmt::format("[eval]   step {} | {} of {} {} tokens, {:.0f} %", event.step, event.scored, event.tokens,
+                  event.split, 100 * static_cast<double>(event.scored) / static_cast<double>(event.tokens));
+  if (console_.live()) {
+    if (now < next_live_) return;
+    next_live_ = now + kLiveInterval;
+    console_.progress(text);
+    return;
+  }
+  if (evaluating_since_ < 0) evaluating_since_ = now;
+  if (now - evaluating_since_ < kEvaluationInterval) return;
+  evaluating_since_ = now;
+  line(text);
+}
+
 void ProgressObserver::on_evaluation(const EvaluationMetrics& m) {
+  evaluating_since_ = -1;
   const char* mark = console_.color() && !console_.verbose() ? "\x1b[36m[eval]\x1b[0m  " : "[eval]  ";
   std::string text =
       fmt::format(" step {} | {} loss {:.4f} nats/token | perplexity {:.4g}", m.step, m.split, m.loss, m.perplexity);

@@ -17,6 +17,7 @@ class ProgressObserver final : public Observer {
   void on_start(const RunStart& event) override;
   void on_step(const StepMetrics& event) override;
   void on_log(const StepMetrics& event) override;
+  void on_evaluating(const EvaluationProgress& event) override;
   void on_evaluation(const EvaluationMetrics& event) override;
   void on_checkpoint(const SavedCheckpoint& event) override;
   void on_end(const RunSummary& event) override;
@@ -31,6 +32,7 @@ class ProgressObserver final : public Observer {
   RunStart start_;
   StepMetrics shown_;  // the smoothed figures of the last log step, for the live line
   double next_live_ = 0;
+  double evaluating_since_ = -1;  // when the last line about the evaluation in progress was written; -1: none is
 };
 
 /// "[train]  step 4010 | 262.8M tokens | loss 1.4132 nats/token | grad 0.83 | rate 2.4e-04 | 1,312 tokens/s | ..."

@@ -33,6 +33,9 @@ std::string summary_text(const RunSummary& s) {
   figure("validation loss", s.valid_loss, " nats/token");
   figure("validation perplexity", s.valid_perplexity, " per token");
   figure("bits per byte", s.bits_per_byte, "");
+  figure("test loss", s.test_loss, " nats/token");
+  figure("test perplexity", s.test_perplexity, " per token");
+  figure("test bits per byte", s.test_bits_per_byte, "");
   figure("accuracy", s.accuracy, "");
   figure("exact", s.exact, "");
   figure("f1", s.f1, "");
@@ -53,6 +56,9 @@ std::string summary_json(const RunSummary& s) {
   json["valid_loss"] = known(s.valid_loss);
   json["valid_perplexity"] = known(s.valid_perplexity);
   json["bits_per_byte"] = known(s.bits_per_byte);
+  json["test_loss"] = known(s.test_loss);
+  json["test_perplexity"] = known(s.test_perplexity);
+  json["test_bits_per_byte"] = known(s.test_bits_per_byte);
   if (std::isfinite(s.accuracy)) json["accuracy"] = s.accuracy;
   if (std::isfinite(s.exact)) json["exact"] = s.exact;
   if (std::isfinite(s.f1)) json["f1"] = s.f1;

@@ -1,4 +1,4 @@
-// defines: ParityResult, ParityRequest, find_cases, run_case
+// defines: ParityStatus, ParityResult, FoundCase, find_cases, run_case, line_of
 #pragma once
 #include <functional>
 #include <string>

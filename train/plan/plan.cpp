@@ -6,6 +6,7 @@
 #include <set>
 
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/io.h"
 #include "framework/base/threads.h"
 #include "framework/kernels/backend.h"
@@ -83,6 +84,7 @@ class ThreadScope {
 };
 
 Rehearsal rehearse(const config::Config& config, const PlanInputs& inputs, int64_t micro_batch) {
+  poll_interrupt();
   Rehearsal out;
   const int64_t vocabulary = inputs.vocabulary;
   const ThreadScope threads(threads_of(config, inputs));

@@ -47,7 +47,7 @@ int64_t longest_sequence(const config::Config& config, const PlanInputs& inputs)
 
 /// A change of one key that would save memory.
 struct Lever {
-  std::string change;  // "memory.recompute none -> layer"
+  std::string change;  // "memory.recompute: layer"
   int64_t saved = 0;   // bytes of the process's peak
 };
 /// Levers that save at least 2 %, the largest first.

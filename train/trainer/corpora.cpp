@@ -3,7 +3,6 @@
 #include "data/objectives/tables.h"
 #include "framework/base/error.h"
 #include "framework/checkpoint/checkpoint.h"
-#include "train/trainer/signals.h"
 
 namespace longhaul::train {
 namespace {
@@ -15,12 +14,14 @@ template <typename Visit>
 void each_split(const config::Config& config, Visit&& visit) {
   visit("train", config.data.train);
   if (!config.data.valid.empty()) visit("valid", config.data.valid);
+  if (!config.data.test.empty()) visit("test", config.data.test);
 }
 
 template <typename Visit>
 void each_opened(const Corpora& corpora, Visit&& visit) {
   visit("train", corpora.train);
   if (corpora.valid) visit("valid", *corpora.valid);
+  if (corpora.test) visit("test", *corpora.test);
 }
 
 }  // namespace
@@ -78,12 +79,11 @@ Corpora open_corpora(const config::Config& config, std::shared_ptr<const data::T
   out.objective = make_objective(config, out.tokenizer);
   const data::DatasetOptions options{.corpus = config.data.corpus, .cache_folder = config.data.cache};
   each_split(config, [&](const std::string& name, const Entries& entries) {
-    poll_stop();
     data::Split split = out.objective->open(name, entries, options);
     if (name == "train") {
       out.train = std::move(split);
     } else {
-      out.valid = std::move(split);
+      (name == "valid" ? out.valid : out.test) = std::move(split);
     }
   });
   return out;

@@ -19,7 +19,7 @@ struct Corpora {
   std::shared_ptr<const data::Tokenizer> tokenizer;    // as it is saved
   std::shared_ptr<const data::Objective> objective;    // with every id the model has
   data::Split train;
-  std::optional<data::Split> valid;
+  std::optional<data::Split> valid, test;
 
   int64_t vocabulary() const { return objective->tokenizer().vocabulary_size(); }
 };

@@ -7,7 +7,7 @@ namespace {
 template <typename Self, typename Integer, typename Real>
 void each(Self& c, Integer&& integer, Real&& real) {
   integer("steps", c.steps), integer("tokens", c.tokens), integer("skipped", c.skipped);
-  integer("bad_in_row", c.bad_in_row);
+  integer("bad_in_row", c.bad_in_row), integer("taken_step", c.taken_step);
   integer("stage", c.stage), integer("stage_updates", c.stage_updates), integer("stage_tokens", c.stage_tokens);
   real("stage_epochs", c.stage_epochs);
   real("interval_nats", c.interval_nats), integer("interval_scored", c.interval_scored);

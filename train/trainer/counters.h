@@ -15,6 +15,7 @@ struct Counters final : Stateful {
   int64_t tokens = 0;      // read in these steps, without what was filled up
   int64_t skipped = 0;     // steps that the guard did not take
   int64_t bad_in_row = 0;  // of these, since the last one that was taken
+  int64_t taken_step = 0;  // the last one that changed the weights
 
   // Where the stage began; its schedule counts from here.
   int64_t stage = 0;

@@ -171,7 +171,12 @@ std::vector<optim::Parameter> trained_parameters(const models::Model& model,
   }
   std::vector<optim::Parameter> trained;
   for (const nn::NamedParameter& parameter : all) {
-    if (parameter.variable.needs_gradient() && !optim::matches_any(parameter.name, freeze)) trained.push_back({parameter.name, parameter.variable});
+    if (!parameter.variable.needs_gradient()) continue;  // a buffer
+    if (optim::matches_any(parameter.name, freeze)) {
+      parameter.variable.freeze();
+    } else {
+      trained.push_back({parameter.name, parameter.variable});
+    }
   }
   check<ConfigError>(!trained.empty(), "[train] train.freeze leaves no parameter to train");
   return trained;

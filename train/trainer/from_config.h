@@ -29,7 +29,8 @@ optim::OptimizerOptions optimizer_options(const config::OptimizerConfig& config)
 /// The schedule of a stage (or of the run) that ends after `steps` steps or `tokens` tokens; 0 = no such end.
 optim::Schedule schedule_of(const config::ScheduleConfig& config, int64_t steps, int64_t tokens);
 
-/// The model's parameters in order, tied ones once, without those that train.freeze names.
+/// The model's parameters in order, tied ones once, without those that train.freeze names: these gather no gradients
+/// from here on.
 /// throws ConfigError naming a pattern that fits no parameter, or when nothing is left to train
 std::vector<optim::Parameter> trained_parameters(const models::Model& model,
                                                  const std::vector<std::string>& freeze);

@@ -10,7 +10,6 @@
 #include "train/trainer/ending.h"
 #include "train/trainer/from_config.h"
 #include "train/trainer/micro_batch.h"
-#include "train/trainer/signals.h"
 #include "train/trainer/stages.h"
 
 namespace longhaul::train {
@@ -49,7 +48,6 @@ Prepared prepare_new(const config::Config& config, const RunFolder& folder) {
                .is_new = true};
   if (!config.run.init_from.empty()) out.init_from = checkpoint::resolve_model(config.run.init_from);
   auto tokenizer = make_tokenizer(config, out.init_from);
-  poll_stop();
   if (!out.init_from.empty()) {
     const std::string known = checkpoint::read_manifest(out.init_from).tokenizer_hash;
     check<DataError>(known.empty() || known == tokenizer->hash_hex(),
@@ -75,6 +73,14 @@ void record_changes(RunInfo& info, const std::vector<config::KeyChange>& changes
   if (!line.empty()) log::warn("[resume] changed from step {} on: {}", step + 1, line);
 }
 
+// Opens the data and the tokenizer of a run again. throws DataError when they are not what they were
+void open_same_inputs(Prepared& run) {
+  check_inputs_unchanged(run.config, run.info.splits);
+  auto tokenizer = same_tokenizer(run.config, run.folder.path(), run.info.tokenizer_hash);
+  run.corpora = open_corpora(run.config, std::move(tokenizer));
+  check_splits_unchanged(run.corpora, run.info.splits);
+}
+
 Prepared prepare_existing(const config::Config& given, const TrainingOptions& options, const RunFolder& folder) {
   Prepared out{
       .config = given, .folder = folder, .info = folder.read_info(), .corpora = {}, .init_from = {}, .from = {}};
@@ -90,11 +96,7 @@ Prepared prepare_existing(const config::Config& given, const TrainingOptions& op
     out.finished = true;
     return out;
   }
-  check_inputs_unchanged(out.config, out.info.splits);
-  auto tokenizer = same_tokenizer(out.config, folder.path(), out.info.tokenizer_hash);
-  out.corpora = open_corpora(out.config, std::move(tokenizer));
-  check_splits_unchanged(out.corpora, out.info.splits);
-  poll_stop();
+  open_same_inputs(out);
 
   out.from = checkpoint::find_newest_sound(folder.checkpoints(), options.strict);
   const int64_t step = out.from ? out.from->step : 0;
@@ -150,6 +152,15 @@ void check_buildable(const config::Config& config) {
 Prepared prepare(const config::Config& config, const TrainingOptions& options, const RunFolder& folder) {
   if (!folder.is_run()) return prepare_new(config, folder);
   return prepare_existing(config, options, folder);
+}
+
+Prepared prepare_replay(const RunFolder& folder) {
+  const config::Config config = config::load_config(folder.config().string()).config;
+  Prepared out{
+      .config = config, .folder = folder, .info = folder.read_info(), .corpora = {}, .init_from = {}, .from = {}};
+  open_same_inputs(out);
+  if (!config.run.init_from.empty()) out.init_from = checkpoint::resolve_model(config.run.init_from);
+  return out;
 }
 
 void record_run(const Prepared& prepared) {

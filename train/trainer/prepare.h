@@ -1,4 +1,4 @@
-// defines: Prepared, prepare, check_buildable
+// defines: Prepared, prepare, prepare_replay, check_buildable
 #pragma once
 #include <optional>
 
@@ -42,6 +42,10 @@ void check_buildable(const config::Config& config);
 /// Decides between starting and continuing, compares configuration, data and tokenizer with those of the run and opens
 /// everything. Creates nothing. The caller holds the lock of the folder. throws as run_training does
 Prepared prepare(const config::Config& config, const TrainingOptions& options, const RunFolder& folder);
+
+/// Opens a run as it stands, with data and tokenizer unchanged, to look at its steps; `from` is for the caller to choose.
+/// Needs no lock. throws as prepare does
+Prepared prepare_replay(const RunFolder& folder);
 
 /// Makes a new run durable: tokenizer, run.json, and last config.yaml. One that continues gets the last two anew.
 void record_run(const Prepared& prepared);

@@ -21,6 +21,9 @@ Json summary_to(const RunSummary& s) {
           {"valid_loss", number(s.valid_loss)},
           {"valid_perplexity", number(s.valid_perplexity)},
           {"bits_per_byte", number(s.bits_per_byte)},
+          {"test_loss", number(s.test_loss)},
+          {"test_perplexity", number(s.test_perplexity)},
+          {"test_bits_per_byte", number(s.test_bits_per_byte)},
           {"accuracy", number(s.accuracy)},
           {"exact", number(s.exact)},
           {"f1", number(s.f1)},
@@ -37,6 +40,9 @@ RunSummary summary_from(const Json& json) {
   s.valid_loss = number(json.at("valid_loss"));
   s.valid_perplexity = number(json.at("valid_perplexity"));
   s.bits_per_byte = number(json.at("bits_per_byte"));
+  s.test_loss = number(json.at("test_loss"));
+  s.test_perplexity = number(json.at("test_perplexity"));
+  s.test_bits_per_byte = number(json.at("test_bits_per_byte"));
   s.accuracy = number(json.at("accuracy"));
   s.exact = number(json.at("exact"));
   s.f1 = number(json.at("f1"));

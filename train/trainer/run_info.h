@@ -31,7 +31,7 @@ struct RunInfo {
   int64_t micro_batch = 0;  // resolved when the run was created
   int64_t parameters = 0;
   std::string tokenizer_hash;
-  std::map<std::string, SplitInfo> splits;  // "train", "valid"
+  std::map<std::string, SplitInfo> splits;  // "train", "valid", "test"
   std::vector<RunChange> changes;           // on resume
   int64_t sessions = 0;                     // how often it was started
   std::string status = "running";           // running | finished | stopped | guard

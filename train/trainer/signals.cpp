@@ -1,20 +1,25 @@
 #include "train/trainer/signals.h"
 
+#include <atomic>
 #include <csignal>
 #include <initializer_list>
 
 namespace longhaul::train {
 namespace {
 
-volatile std::sig_atomic_t asked_to_stop = 0;
-volatile std::sig_atomic_t asked_to_save = 0;
+// Handlers run on any thread of the process.
+std::atomic<int> asked_to_stop{0};
+std::atomic<bool> asked_to_save{false};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
 extern "C" void remember_stop(int number) {
-  if (asked_to_stop == 0) asked_to_stop = number;
+  int none = 0;
+  asked_to_stop.compare_exchange_strong(none, number);
 }
-extern "C" void remember_save(int) { asked_to_save = 1; }
+extern "C" void remember_save(int) { asked_to_save = true; }
 
 struct sigaction previous_term, previous_int, previous_save;
+int scopes = 0;
 
 void install(int number, void (*handler)(int), struct sigaction& previous) {
   struct sigaction action {};
@@ -27,38 +32,25 @@ void install(int number, void (*handler)(int), struct sigaction& previous) {
 }  // namespace
 
 SignalScope::SignalScope() {
+  if (scopes++ > 0) return;
   asked_to_stop = 0;
-  asked_to_save = 0;
+  asked_to_save = false;
   install(SIGTERM, remember_stop, previous_term);
   install(SIGINT, remember_stop, previous_int);
   install(SIGUSR1, remember_save, previous_save);
 }
 
 SignalScope::~SignalScope() {
+  if (--scopes > 0) return;
   sigaction(SIGTERM, &previous_term, nullptr);
   sigaction(SIGINT, &previous_int, nullptr);
   sigaction(SIGUSR1, &previous_save, nullptr);
   asked_to_stop = 0;
-  asked_to_save = 0;
+  asked_to_save = false;
 }
 
 int stop_signal() { return asked_to_stop; }
 
-bool take_save_request() {
-  if (asked_to_save == 0) return false;
-  asked_to_save = 0;
-  return true;
-}
-
-void block_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&set, number);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-}
-
-void poll_stop() {
-  if (const int number = stop_signal()) throw StopRequested{number};
-}
+bool take_save_request() { return asked_to_save.exchange(false); }
 
 }  // namespace longhaul::train

@@ -54,8 +54,7 @@ StepOutcome TrainingStep::run(const StepInput& input) const {
     out.reason = "no target of its sequences is scored";
     return out;
   }
-  // Frozen parameters gather gradients too; they are cleared here and never read.
-  for (const nn::NamedParameter& parameter : model_.parameters()) parameter.variable.clear_gradient();
+  for (const optim::Parameter& parameter : trained_) parameter.variable.clear_gradient();
   const double nats = gather_gradients(input);
   if (probe_) probe_(input.step, trained_);
 

@@ -50,6 +50,20 @@ void Trainer::take_state() {
   cursor_.cursor = data::DataCursor::start(*batches_);
 }
 
+bool Trainer::holds_weights_before(int64_t step) const {
+  return counters_.steps >= step && counters_.taken_step < step;
+}
+
+StepOutcome Trainer::replay(int64_t step, int64_t first_sample) {
+  if (counters_.steps >= step) {
+    counters_.steps = step - 1;
+    cursor_.cursor.samples = first_sample;
+  }
+  ticked_ = Clock::now();
+  while (counters_.steps < step) take_step();
+  return last_;
+}
+
 // Makes model and samples those of a stage; what the counters and the cursor say is left alone.
 void Trainer::enter_stage(int index) {
   const Stage& stage = stages_[static_cast<size_t>(index)];
@@ -92,7 +106,7 @@ Trainer::Exit Trainer::loop() {
     const bool over = ending_.reached(progress());
     if (over) close_off();
     if (counters_.evaluation_pending != 0 && stop_signal() == 0) evaluate_now();
-    if (over && counters_.evaluation_pending == 0) return save(true), Exit::kFinished;
+    if (over && counters_.evaluation_pending == 0 && evaluate_test()) return save(true), Exit::kFinished;
     if (stop_signal() != 0) return save(true), Exit::kSignal;
     if (options_.profile > 0 && session_steps_ >= options_.profile) return save(true), Exit::kProfiled;
     if (take_save_request() || saver_->owes()) save(false);
@@ -167,6 +181,7 @@ void Trainer::count(const StepOutcome& outcome, const data::Batch& batch, double
   tick();
   if (!outcome.skipped) {
     counters_.bad_in_row = 0;
+    counters_.taken_step = counters_.steps;
     counters_.interval_nats += outcome.loss * static_cast<double>(batch.scored);
     counters_.interval_scored += batch.scored;
     return;
@@ -178,9 +193,10 @@ void Trainer::count(const StepOutcome& outcome, const data::Batch& batch, double
             counters_.bad_in_row, config_.train.max_bad_steps, first, cursor_.cursor.samples - 1);
   guard_message_ = fmt::format(
       "[guard] step {}: {}, the last of {} such steps in a row; none of them changed the weights\n"
-      "  the state before them is saved in {}\n"
+      "  the state before them is saved in {}; `longhaul replay {} --step {}` takes the step again\n"
       "  hint: a lower train.optimizer.learning_rate or train.clip_norm, or f32 instead of bf16, are the usual cures",
-      counters_.steps, outcome.reason, counters_.bad_in_row, prepared_.folder.checkpoints().string());
+      counters_.steps, outcome.reason, counters_.bad_in_row, prepared_.folder.checkpoints().string(),
+      prepared_.folder.path().string(), counters_.steps);
 }
 
 void Trainer::journal_step(double loss) {
@@ -222,11 +238,23 @@ void Trainer::write_log() {
   clock_.interval_seconds = 0;
 }
 
+// Nothing when a stop was asked for before the evaluation was over.
+std::optional<EvaluationResult> Trainer::evaluate(const data::Split& split) {
+  const Stage& stage = stages_[static_cast<size_t>(counters_.stage)];
+  auto result = evaluate_split(config_, stage, *trainee_, *prepared_.corpora.objective, split, [&](int64_t scored, int64_t of) {
+    observer_->on_evaluating({.step = counters_.steps, .split = split.name, .scored = scored, .tokens = of});
+  });
+  tick();
+  return result;
+}
+
 // False when a stop was asked for before the evaluation was over.
 bool Trainer::evaluate_now() {
-  const Stage& stage = stages_[static_cast<size_t>(counters_.stage)];
-  const auto result = evaluate_split(config_, stage, *trainee_, prepared_.corpora);
-  tick();
+  if (!prepared_.corpora.valid) {  // pending for the sake of data.test
+    counters_.evaluation_pending = 0;
+    return true;
+  }
+  const auto result = evaluate(*prepared_.corpora.valid);
   if (!result) return false;
   counters_.evaluation_pending = 0;
   counters_.evaluated_step = counters_.steps;
@@ -256,6 +284,29 @@ bool Trainer::evaluate_now() {
                             .best = best,
                             .averaged = trainee_->average() != nullptr});
   if (best && config_.train.checkpoint.best) save(false);
+  return true;
+}
+
+// The evaluation at the end of a run. False when a stop was asked for before it was over: the next session then makes
+// both evaluations of this step, whose line in metrics.jsonl is written again.
+bool Trainer::evaluate_test() {
+  if (!prepared_.corpora.test) return true;
+  if (stop_signal() == 0) test_ = evaluate(*prepared_.corpora.test);
+  if (!test_) {
+    counters_.evaluation_pending = 1;
+    return false;
+  }
+  observer_->on_evaluation({.step = counters_.steps,
+                            .tokens_seen = counters_.tokens,
+                            .split = "test",
+                            .loss = test_->loss(),
+                            .perplexity = test_->perplexity(),
+                            .bits_per_byte = test_->bits_per_byte().value_or(kUnknown),
+                            .word_perplexity = test_->word_perplexity().value_or(kUnknown),
+                            .tokens = test_->tokens,
+                            .seconds = test_->seconds,
+                            .best = false,
+                            .averaged = trainee_->average() != nullptr});
   return true;
 }
 
@@ -302,6 +353,11 @@ RunSummary Trainer::summary(Exit exit) const {
   out.valid_loss = counters_.valid_loss;
   out.valid_perplexity = counters_.valid_perplexity;
   out.bits_per_byte = counters_.valid_bits_per_byte;
+  if (test_) {
+    out.test_loss = test_->loss();
+    out.test_perplexity = test_->perplexity();
+    out.test_bits_per_byte = test_->bits_per_byte().value_or(kUnknown);
+  }
   out.accuracy = counters_.valid_accuracy;
   out.exact = counters_.valid_exact;
   out.f1 = counters_.valid_f1;

@@ -27,6 +27,11 @@ class Trainer {
   /// Room and rights for checkpoints. throws IoError
   void check_room() const { saver_->check_room(); }
 
+  /// Whether the weights are those that `step` began with, although the run is past it: all steps since were skipped.
+  bool holds_weights_before(int64_t step) const;
+  /// Takes the steps up to `step` in memory and returns what that one gave; `first_sample` is where its data begins.
+  StepOutcome replay(int64_t step, int64_t first_sample);
+
   /// Steps until the run ends or a stop is asked for, with the last save. throws GuardError, after saving
   RunSummary run(Observer& observer);
 
@@ -44,6 +49,8 @@ class Trainer {
   void after_step(const Progress& before);
   void write_log();
   bool evaluate_now();
+  bool evaluate_test();
+  std::optional<EvaluationResult> evaluate(const data::Split& split);
   void save(bool must);
   void close_off();
   StepMetrics metrics(double loss, double speed) const;
@@ -74,6 +81,7 @@ class Trainer {
   int64_t session_steps_ = 0;
   StepOutcome last_;
   double last_rate_ = 0;
+  std::optional<EvaluationResult> test_;
   std::string guard_message_;
 };
 

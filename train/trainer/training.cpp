@@ -1,10 +1,15 @@
 #include "train/trainer/training.h"
 
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 #include "framework/base/log.h"
 #include "framework/base/threads.h"
+#include "framework/base/units.h"
+#include "framework/tensor/memory.h"
 #include "train/trainer/from_config.h"
 #include "train/trainer/prepare.h"
+#include "train/trainer/resident.h"
+#include "train/trainer/run_plan.h"
 #include "train/trainer/signals.h"
 #include "train/trainer/trainer.h"
 
@@ -52,11 +57,39 @@ class TimerScope {
   TimerScope& operator=(const TimerScope&) = delete;
 };
 
+Prepared prepare_interruptibly(const config::Config& config, const TrainingOptions& options, const RunFolder& folder) {
+  const Interruptible preparing(stop_signal);
+  return prepare(config, options, folder);
+}
+
+std::string bytes_text(int64_t bytes) { return units::approximate_bytes(static_cast<double>(bytes)); }
+
+void tell_plan(const Plan& plan) {
+  log::info("[memory] planned: {} of tensors, {} of the process; the budget is {}", bytes_text(plan.tensor_peak_bytes),
+            bytes_text(plan.peak_bytes), bytes_text(plan.budget));
+  if (!plan.fits()) {
+    log::warn("[memory] the plan of {} is over the budget of {}\n  hint: longhaul plan CONFIG names what saves most",
+              bytes_text(plan.peak_bytes), bytes_text(plan.budget));
+  }
+}
+
+void tell_measured(const Plan& plan, Device device) {
+  const int64_t tensors = device_memory(device).report().total_peak;
+  log::info("[memory] measured: {} of tensors ({:+.1f} % against the plan), {} of the process", bytes_text(tensors),
+            100 * (static_cast<double>(tensors) / static_cast<double>(plan.tensor_peak_bytes) - 1),
+            bytes_text(peak_resident_bytes()));
+}
+
 RunSummary train_prepared(Prepared& prepared, const TrainingOptions& options, std::unique_ptr<Observer> observer) {
   const RunFolder& folder = prepared.folder;
+  const RunPlan planned = plan_run(prepared.config, {.vocabulary = prepared.corpora.vocabulary()});
+  check_kernels(planned);
   Trainer trainer(prepared, options);
-  trainer.take_state();
-  poll_stop();
+  {
+    const Interruptible loading(stop_signal);
+    trainer.take_state();
+    poll_interrupt();
+  }
   io::make_folders(folder.checkpoints());
   checkpoint::remove_leftovers(folder.checkpoints());
   trainer.check_room();
@@ -64,12 +97,15 @@ RunSummary train_prepared(Prepared& prepared, const TrainingOptions& options, st
   prepared.info.parameters = trainer.parameter_count();
   record_run(prepared);
   if (!observer) observer = options.observe(folder.path());
+  tell_plan(planned.plan);
 
   Observers observers;
   observers.add(std::move(observer));
   observers.add(std::make_unique<StatusWriter>(folder, prepared.info));
   const TimerScope timed(options.timer);
-  return trainer.run(observers);
+  const RunSummary summary = trainer.run(observers);
+  tell_measured(planned.plan, device_of(prepared.config));
+  return summary;
 }
 
 }  // namespace
@@ -88,10 +124,10 @@ RunSummary run_training(const config::Config& config, const TrainingOptions& opt
     const checkpoint::RunLock lock(folder.path());
     std::unique_ptr<Observer> observer;
     if (folder.is_run()) observer = options.observe(folder.path());
-    Prepared prepared = prepare(config, options, folder);
+    Prepared prepared = prepare_interruptibly(config, options, folder);
     if (prepared.finished) return finished_before(prepared);
     return train_prepared(prepared, options, std::move(observer));
-  } catch (const StopRequested& stop) {
+  } catch (const Interrupted& stop) {
     return stopped_early(folder.path(), stop.signal);
   }
 }

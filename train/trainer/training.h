@@ -13,10 +13,10 @@
 namespace longhaul::train {
 
 struct TrainingOptions {
-  io::Path run;         // run folder; made when it is missing
-  bool fresh = false;   // refuse to continue an existing run
-  bool strict = false;  // continue from the newest checkpoint or not at all
-  int64_t profile = 0;  // stop after so many steps of this process; 0 = no such stop
+  io::Path run;                           // run folder; made when it is missing
+  bool fresh = false;                     // refuse to continue an existing run
+  bool strict = false;                    // continue from the newest checkpoint or not at all
+  int64_t profile = 0;                    // stop after so many steps of this process; 0 = no such stop
   kernels::KernelTimer* timer = nullptr;  // sees every kernel of the steps; null: none
   /// Makes what watches the run, once its folder belongs to this process; may set up the log.
   std::function<std::unique_ptr<Observer>(const io::Path& run)> observe;

@@ -7,6 +7,7 @@
 #include "data/tokenizers/bpe/split.h"
 #include "data/tokenizers/json_file.h"
 #include "framework/base/error.h"
+#include "framework/base/interrupt.h"
 
 namespace longhaul::data::bpe {
 namespace {
@@ -157,6 +158,7 @@ std::shared_ptr<const Tokenizer> train(const TokenizerOptions& options, const Te
     model.merges.emplace_back(model.pieces[static_cast<size_t>(left)], model.pieces[static_cast<size_t>(right)]);
     if (fresh) model.pieces.push_back(piece);
     merger.merge(left, right, at->second);
+    poll_interrupt();
   }
   check<DataError>(static_cast<int64_t>(model.pieces.size()) + 1 == options.vocabulary_size,
                    "[tokenizer] the training text gives {} pieces, vocab_size = {} asks for more\n  hint: more text or "

@@ -5,6 +5,7 @@
 #include "data/text/utf8.h"
 #include "data/tokenizers/json_file.h"
 #include "data/tokenizers/sentencepiece/sentencepiece.h"
+#include "framework/base/child.h"
 #include "framework/base/error.h"
 
 namespace longhaul::data {
@@ -83,16 +84,21 @@ std::shared_ptr<const Tokenizer> train_sentencepiece(const TokenizerOptions& opt
       {"max_sentence_length", std::to_string(kSentence)},
       {"minloglevel", "2"},
   };
-  std::string model;
-  try {
-    const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &model);
-    check<DataError>(status.ok(), "[tokenizer] training failed: {}\n  hint: more text or a smaller vocabulary",
-                     status.ToString());
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    fail<DataError>("[tokenizer] training failed: {}", error.what());
-  }
+  // The library cannot be interrupted and ends the process for some faults, so it works in one of its own.
+  std::string model = run_in_child("training a sentencepiece tokenizer", [&] {
+    std::string trained;
+    try {
+      const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &sentences, &trained);
+      check<DataError>(status.ok(), "[tokenizer] training failed: {}\n  hint: vocab_size must hold every character of the text, and "
+                       "the text must be long enough to fill it",
+                       status.ToString());
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      fail<DataError>("[tokenizer] training failed: {}", error.what());
+    }
+    return trained;
+  });
   return std::make_shared<SentencePieceTokenizer>(std::move(model), "trained sentencepiece");
 }
 

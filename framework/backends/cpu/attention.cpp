@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "framework/backends/cpu/attention_call.h"
+#include "framework/backends/cpu/attention_relative_call.h"
 #include "framework/backends/cpu/fill.h"
 #include "framework/backends/cpu/isa.h"
 #include "framework/base/threads.h"
@@ -29,8 +29,6 @@ const AttentionCode& attention_code(DType dtype) {
 
 namespace {
 
-constexpr int64_t kWidest = 512;
-
 bool takes(const View& view) {
   return !view.present || ((view.dtype == DType::kF32 || view.dtype == DType::kBF16) && view.shape.rank() == 4 &&
                            (view.strides[3] == 1 || view.shape[3] == 1));
@@ -53,6 +51,7 @@ AttentionCall make_call(const View& query, const View& key, const View& value, c
   call.side_tiles = pattern.side_tiles();
   call.d = query.shape[3], call.dv = value.shape[3];
   call.scale = options.scale;
+  call.relative = relative_call(pattern, options.relative);
   if (options.dropout.probability > 0) {
     call.stream = options.dropout.stream;
     call.dropout_key0 = call.stream.key()[0], call.dropout_key1 = call.stream.key()[1];
@@ -63,14 +62,14 @@ AttentionCall make_call(const View& query, const View& key, const View& value, c
   return call;
 }
 
-/// What these kernels leave to others: relative terms, key facts that differ inside a group of heads, scales that are
-/// not positive.
+/// What these kernels leave to others: key facts that differ inside a group of heads, scales that are not positive,
+/// mixed dtypes.
 bool supported(const AttentionCall& call, const AttentionOptions& options) {
   const auto by_head = [](const TokenInfo& info) {
     return info.position.head_stride || info.segment.head_stride || info.bucket.head_stride ||
            info.global.head_stride || info.valid.head_stride || info.rows.head_stride;
   };
-  if (options.relative.present() || !(call.scale > 0) || call.d > kWidest || call.dv > kWidest) return false;
+  if (!(call.scale > 0) || call.d > kWidest || call.dv > kWidest) return false;
   if (call.group > 1 &&
       (by_head(options.key_info) || by_head(options.side_info) || options.pattern->key_permutation().heads > 1))
     return false;
@@ -110,21 +109,34 @@ int layout_of(const AttentionCall& call, int64_t head) {
   return call.pattern->layouts() > 1 ? static_cast<int>(head) : 0;
 }
 
-/// Few tiles to a task where there is little work, so that many cores find some.
+/// Few tiles to a task where there is little work, so that many cores find some; and where each tile keeps a block of
+/// relative scores, so that they stay in the second cache.
 int64_t pairs_of_task(const AttentionCall& call) {
   const int64_t pairs = call.query_tiles * call.group * call.batch * call.key_heads;
-  return std::clamp<int64_t>(pairs / 64, 1, kernels::kAttentionGroup);
+  return std::clamp<int64_t>(pairs / 64, 1, kernels::kAttentionGroup / (call.relative.query ? 2 : 1));
+}
+
+/// Packs the table of relative distances once for all batch entries.
+void pack_relative(AttentionCall& call, const AttentionCode& code, const Workspace& workspace, bool backward) {
+  if (!call.relative.present()) return;
+  carve_relative(call, workspace.base + workspace.sizes.relative, backward);
+  if (!call.relative.query) return;
+  const int64_t count = call.heads * call.relative.blocks;
+#pragma omp parallel for schedule(static) num_threads(workspace.threads)
+  for (int64_t n = 0; n < count; ++n)
+    code.pack_relative(call, n / call.relative.blocks, n % call.relative.blocks, workspace.of(omp_get_thread_num()));
 }
 
 Status forward(const View& query, const View& key, const View& value, const View& out, const View& lse,
                const View& workspace_view, const AttentionOptions& options) {
   if (!takes(query) || !takes(key) || !takes(value) || !takes(out) || !takes(options.side_key) ||
-      !takes(options.side_value))
+      !takes(options.side_value) || !takes_relative(query, options.relative))
     return Status::kUnsupported;
   AttentionCall call = make_call(query, key, value, out, lse, options);
   if (!supported(call, options)) return Status::kUnsupported;
-  const Workspace workspace(workspace_view, kernels::attention_workspace(
-                                                kernels::attention_shape(query, key, value, *options.pattern), false));
+  const Workspace workspace(
+      workspace_view,
+      kernels::attention_workspace(kernels::attention_shape(query, key, value, *options.pattern, options.relative), false));
   if (workspace.threads < 1) return Status::kFailed;
   const AttentionCode& code = attention_code(query.dtype);
   std::vector<AttentionTask> tasks;
@@ -140,6 +152,7 @@ Status forward(const View& query, const View& key, const View& value, const View
     each_head(call, 1, code.merge_few);
     return Status::kOk;
   }
+  pack_relative(call, code, workspace, false);
   const int64_t pairs = call.query_tiles * call.group, step = pairs_of_task(call);
   for (int64_t b = 0; b < call.batch; ++b) {
     for (int64_t head = 0; head < call.key_heads; ++head) {
@@ -181,12 +194,17 @@ Status backward(const View& query, const View& key, const View& value, const Vie
                            &extra.side_value, &options.side_key, &options.side_value}) {
     if (!takes(*view)) return Status::kUnsupported;
   }
+  if (!takes_relative(query, options.relative) || !takes_relative(extra)) return Status::kUnsupported;
   AttentionCall call = make_call(query, key, value, out, lse, options);
   if (!supported(call, options)) return Status::kUnsupported;
   call.dout = Operand(dout), call.dquery = Operand(dquery), call.dkey = Operand(dkey), call.dvalue = Operand(dvalue);
   call.dside_key = Operand(extra.side_key), call.dside_value = Operand(extra.side_value);
   call.dlse = dlse.present ? dlse.as<float>() : nullptr;
-  const kernels::AttentionShape shape = kernels::attention_shape(query, key, value, *options.pattern);
+  call.relative.dquery = Operand(extra.relative_query);
+  call.relative.dkey = extra.relative_key.present ? extra.relative_key.as<float>() : nullptr;
+  call.relative.dbias = extra.relative_bias.present ? extra.relative_bias.as<float>() : nullptr;
+  const kernels::AttentionShape shape =
+      kernels::attention_shape(query, key, value, *options.pattern, options.relative);
   call.splits = kernels::attention_backward_splits(shape);
   const Workspace workspace(workspace_view, kernels::attention_workspace(shape, true));
   if (workspace.threads < 1) return Status::kFailed;
@@ -203,8 +221,13 @@ Status backward(const View& query, const View& key, const View& value, const Vie
     }
   }
   const AttentionCode& code = attention_code(query.dtype);
+  pack_relative(call, code, workspace, true);
   run(call, tasks, workspace, code.backward);
   if (call.splits > 1 && call.dquery) each_head(call, workspace.threads, code.add_splits);
+  if (!call.relative.present()) return Status::kOk;
+  if (call.splits > 1 && call.relative.dquery) each_head(call, workspace.threads, code.add_relative_splits);
+#pragma omp parallel for schedule(static) num_threads(workspace.threads)
+  for (int64_t h = 0; h < call.heads; ++h) code.add_relative(call, h);
   return Status::kOk;
 }
 

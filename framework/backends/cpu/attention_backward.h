@@ -1,6 +1,7 @@
 // defines: backward_task, add_splits
 #pragma once
 #include "framework/backends/cpu/attention_forward.h"
+#include "framework/backends/cpu/attention_relative_backward.h"
 
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
@@ -77,8 +78,7 @@ struct KeyPanels {
   void load(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
     side = column >= call.key_tiles;
     const TokenInfo& info = side ? call.side_info : call.key_info;
-    const TileRows rows = side ? tile_rows(info, nullptr, b, h, column - call.key_tiles, call.side_keys)
-                               : tile_rows(info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
+    const TileRows rows = key_tile_rows(call, b, h, column);
     load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h,
                call.pattern->terms());
     const int64_t head = h / call.group, dw = words_of<kPairs>(call.d), dvw = words_of<kPairs>(call.dv);
@@ -133,27 +133,6 @@ LONGHAUL_INLINE void gradient_part(const AttentionCall& call, const GradientRow&
   }
 }
 
-#if defined(__AVX512BF16__)
-/// Two rows of f32 as bf16: pairs along the columns of each row, and pairs of the two rows.
-LONGHAUL_INLINE void pack_row_pair(const Floats* even, const Floats* odd, uint32_t* rows, uint32_t* pairs) {
-  alignas(64) static constexpr uint16_t kLow[32] = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
-                                                    8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-  const __m512i low = _mm512_load_si512(kLow), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
-#pragma GCC unroll 2
-  for (int v = 0; v < kTileVectors; v += 2) {
-    const auto a = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(even[v + 1], even[v]));
-    const auto b = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd[v + 1], odd[v]));
-    if (rows) {
-      std::memcpy(rows + v / 2 * kLanes, &a, sizeof a);
-      std::memcpy(rows + kTile / 2 + v / 2 * kLanes, &b, sizeof b);
-    }
-    const __m512i first = _mm512_permutex2var_epi16(a, low, b), second = _mm512_permutex2var_epi16(a, high, b);
-    std::memcpy(pairs + v * kLanes, &first, sizeof first);
-    std::memcpy(pairs + (v + 1) * kLanes, &second, sizeof second);
-  }
-}
-#endif
-
 /// Rows r and r + 1 of a tile: scores and dP become probabilities and dS, as operands of the sums.
 template <bool kPairs, bool kMasked>
 LONGHAUL_INLINE void gradient_rows(const AttentionCall& call, const GradientRow* rows, int r,
@@ -168,6 +147,7 @@ LONGHAUL_INLINE void gradient_rows(const AttentionCall& call, const GradientRow*
       gradient_part<kMasked>(call, rows[i], scores + i * kTile, gradients + i * kTile, 0, p[i], ds[i]);
     pack_row_pair(p[0], p[1], nullptr, work.p_pairs + r / 2 * kTile);
     pack_row_pair(ds[0], ds[1], work.ds_rows + r * (kTile / 2), work.ds_pairs + r / 2 * kTile);
+    for (int v = 0; call.relative.present() && v < 2 * kSide; ++v) store(gradients + v * kLanes, ds[v / kSide][v % kSide]);
     return;
   }
 #endif
@@ -187,7 +167,8 @@ LONGHAUL_INLINE void gradient_rows(const AttentionCall& call, const GradientRow*
 
 template <bool kPairs>
 static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& panels, const KeyPanels& key,
-                          const TileEntry& entry, int64_t b, int64_t h, int64_t tile, const GradientTile& work) {
+                          const TileEntry& entry, int64_t b, int64_t h, int64_t tile, const GradientTile& work,
+                          RelativePanels<kPairs>& bands) {
   const TileRule& rule = call.pattern->rule(entry);
   const TileRows rows = tile_rows(call.query_info, &call.pattern->query_permutation(), b, h, tile, call.query_rows);
   const bool adjusted = entry.logm != 0 || rule.self == SelfScore::kLastResort;
@@ -195,11 +176,21 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
   TileFacts query;
   bool whole =
       rule.is_full() && key.facts.valid == ~uint64_t{0} && rows.count == kTile && !rows.rows && !call.query_info.valid;
-  if (!whole || adjusted) {
+  const bool relative = call.relative.present() && !key.side;
+  if (!whole || adjusted || relative)
     load_facts(query, rows, call.query_info, call.pattern->extent().query_offset, b, h, call.pattern->terms());
+  if (!whole || adjusted) {
     const TileKind kind = tile_masks(*call.pattern, entry, query, key.facts, masks);
     if (kind == TileKind::kEmpty) return;
     whole = kind == TileKind::kWhole && !adjusted;
+  }
+  RelativeTile shift;
+  uint64_t done = 0;  // rows with dS
+  if (relative) {
+    shift = relative_tile(call, query, key.facts, whole ? nullptr : masks);
+    shift.blocks = shift.blocks && bands.sound(call, h, tile, shift);
+    relative_scores<kPairs>(call, h, shift, bands.query + tile * kTile * words_of<kPairs>(call.relative.width), kTile,
+                            bands.kept + tile * kTile * kTile, bands.kept_block[tile], bands.scratch);
   }
   const int64_t dw = panels.dw, dvw = panels.dvw, dp = panels.dp, dvp = panels.dvp;
   const uint32_t *q = panels.query + tile * kTile * dw, *go = panels.dout + tile * kTile * dvw;
@@ -236,6 +227,10 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
               call, call.dropout_head(b, h) + static_cast<uint64_t>(rows.at(row)) * call.dropout_width(), key.facts,
               key.side);
         }
+        if (relative) {
+          const uint64_t seen = row < rows.count ? two[i].mask : 0;
+          add_relative_row(call, h, shift, bands.scratch, query, key.facts, row, seen, work.p + row * kTile);
+        }
         if (adjusted) {
           adjust_scores(call, entry, rule, query, key.facts, row, work.p + row * kTile);
           if (rule.self == SelfScore::kLastResort) two[i].fixed = own_bits(query, key.facts, row);
@@ -247,6 +242,7 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
         gradient_rows<kPairs, true>(call, two, r, work);
       }
     }
+    done |= (~uint64_t{0} >> (kTile - count)) << r0;
     if (!finite) continue;
     const int64_t skip = r0 / kFold, depth = count / kFold, key_skip = keys.first / kFold;
     multiply_tile<kPairs, true>(p + skip * kTile + keys.first, 1, kTile, go_sum + skip * dvp, dvp,
@@ -255,6 +251,11 @@ static void backward_tile(const AttentionCall& call, const QueryPanels<kPairs>& 
                                 key.dkey + keys.first * dp, dp, keys.last - keys.first, dp, depth);
     multiply_tile<kPairs, true>(ds_rows + r0 * kStep + key_skip, kStep, 1, key.key_rows + key_skip * dp, dp,
                                 dq + r0 * dp, dp, count, dp, keys.last / kFold - key_skip);
+  }
+  if (relative && shift.blocks) {
+    bands.add_tile(call, h, tile, shift, work.ds, done);
+  } else if (relative) {
+    bands.add_pairs(call, h, tile, query, key.facts, whole ? nullptr : masks, work.ds);
   }
   if (!finite) {
     const auto seen_pair = [&](int k, int r) { return (masks[r] >> k & 1) != 0; };
@@ -291,6 +292,8 @@ static void backward_task(const AttentionCall& call, const AttentionTask& task, 
   work.p_pairs = carver.take<uint32_t>(kTile * kTile / 2);
   work.ds_rows = carver.take<uint32_t>(kTile * kTile / 2);
   work.ds_pairs = carver.take<uint32_t>(kTile * kTile / 2);
+  RelativePanels<kPairs> bands;
+  if (call.relative.present()) bands.take(call, carver);
   // With several query heads the sums of all key tiles stay until the last head.
   const int64_t kept_tiles = call.group > 1 ? task.last - task.first : 1;
   float* key_sums = carver.take<float>(kept_tiles * kTile * (dp + dvp));
@@ -301,16 +304,19 @@ static void backward_task(const AttentionCall& call, const AttentionTask& task, 
     panels.sums =
         own_sums ? own_sums : call.dquery_sums + ((task.b * call.heads + h) * call.splits + task.split) * rows * dp;
     panels.load(call, task.b, h);
+    if (call.relative.present()) bands.begin(call, task.b, h, task.split);
     for (int64_t column = task.first; column < task.last; ++column) {
       float* sums = key_sums + (call.group > 1 ? column - task.first : 0) * kTile * (dp + dvp);
       key.dkey = sums, key.dvalue = sums + kTile * dp;
       if (g == 0) std::memset(sums, 0, static_cast<size_t>(kTile * (dp + dvp)) * sizeof(float));
       key.load<kPairs>(call, task.b, h, column);
       for (const TransposedEntry& at : call.pattern->column(layout, column)) {
-        backward_tile<kPairs>(call, panels, key, call.pattern->entries()[at.entry], task.b, h, at.query_tile, work);
+        backward_tile<kPairs>(call, panels, key, call.pattern->entries()[at.entry], task.b, h, at.query_tile, work,
+                              bands);
       }
       if (g + 1 == call.group) key.write(call, task.b, task.key_head);
     }
+    if (call.relative.present()) bands.end(call, task.b, h);
     if (!own_sums || !call.dquery) continue;
     for (int64_t t = 0; t < call.query_tiles; ++t) {
       const TileRows at = tile_rows(call.query_info, &call.pattern->query_permutation(), task.b, h, t, call.query_rows);

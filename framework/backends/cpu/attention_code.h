@@ -8,7 +8,8 @@ namespace longhaul::cpu::LONGHAUL_SIMD {
 template <bool kPairs>
 static const AttentionCode& code() {
   static constexpr AttentionCode table = {forward_task<kPairs>,  forward_few_task, merge_few,
-                                          backward_task<kPairs>, add_splits};
+                                          backward_task<kPairs>, add_splits,       pack_relative<kPairs>,
+                                          add_relative_splits,   add_relative};
   return table;
 }
 

@@ -1,42 +1,9 @@
 // defines: forward_few_task, merge_few
 #pragma once
 #include "framework/backends/cpu/attention_forward.h"
+#include "framework/backends/cpu/attention_rows.h"
 
 namespace longhaul::cpu::LONGHAUL_SIMD {
-
-/// Sum of each of kLanes vectors, one in every lane.
-template <int kHalf, int... kLane>
-LONGHAUL_INLINE Floats sums_of(Floats* r, std::integer_sequence<int, kLane...> lanes) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kHalf; ++i) {
-    const Floats a = r[i], b = r[i + kHalf];
-    const Floats low = __builtin_shufflevector(a, b, ((kLane & kHalf) ? kLanes + kLane - kHalf : kLane)...);
-    const Floats high = __builtin_shufflevector(a, b, ((kLane & kHalf) ? kLanes + kLane : kLane + kHalf)...);
-    r[i] = low + high;
-  }
-  if constexpr (kHalf > 1) return sums_of<kHalf / 2>(r, lanes);
-  return r[0];
-}
-
-/// scores[c] = query . key row c of a tile, read in place.
-template <typename T>
-static void score_keys(const float* query, const char* head, int64_t row_stride, const TileRows& rows, uint64_t valid,
-                       int64_t d, float* scores) {
-  const T* base = reinterpret_cast<const T*>(head);
-  const int64_t whole = d / kLanes * kLanes;
-  for (int c = 0; c < kTile; c += kLanes) {
-    Floats part[kLanes];
-#pragma GCC unroll 16
-    for (int l = 0; l < kLanes; ++l) {
-      part[l] = Floats{};
-      if (!(valid >> (c + l) & 1)) continue;
-      const T* row = base + rows.at(c + l) * row_stride;
-      for (int64_t n = 0; n < whole; n += kLanes) part[l] = fma(load(query + n), load(row + n), part[l]);
-      if (whole < d) part[l] = fma(load_first(query + whole, d - whole), load_first(row + whole, d - whole), part[l]);
-    }
-    store(scores + c, sums_of<kLanes / 2>(part, std::make_integer_sequence<int, kLanes>{}));
-  }
-}
 
 /// out += sum over the keys of `seen` of p[c] value row c, read in place.
 template <typename T>
@@ -71,7 +38,7 @@ static void add_values(const float* p, uint64_t seen, const char* head, int64_t 
 
 /// Result of one query row over one chunk of keys: out [padded(dv)], then reference and sum.
 LONGHAUL_INLINE float* chunk_result(const AttentionCall& call, int64_t b, int64_t h, int64_t i, int64_t chunk) {
-  return call.chunk_sums + (((b * call.heads + h) * call.queries + i) * call.chunks + chunk) * (padded(call.dv) + 16);
+  return call.chunk_sums + (((b * call.heads + h) * call.query_rows + i) * call.chunks + chunk) * (padded(call.dv) + 16);
 }
 
 /// Few queries, many keys: keys and values are read once, in place. One chunk of key tiles of one key head.
@@ -98,24 +65,18 @@ static void forward_few_task(const AttentionCall& call, const AttentionTask& tas
       if (entry.column / kernels::kAttentionChunk != task.first) continue;
       const bool side = entry.column >= call.key_tiles;
       const TokenInfo& info = side ? call.side_info : call.key_info;
-      const TileRows keys =
-          side ? tile_rows(info, nullptr, task.b, h, entry.column - call.key_tiles, call.side_keys)
-               : tile_rows(info, &call.pattern->key_permutation(), task.b, h, entry.column, call.key_rows);
+      const TileRows keys = key_tile_rows(call, task.b, h, entry.column);
       load_facts(key_facts, keys, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, task.b,
                  h, call.pattern->terms());
       uint64_t masks[kTile];
       if (tile_masks(*call.pattern, entry, query_facts, key_facts, masks) == TileKind::kEmpty) continue;
       const Operand &key = side ? call.side_key : call.key, &value = side ? call.side_value : call.value;
       const TileRule& rule = call.pattern->rule(entry);
+      const bool relative = call.relative.present() && !side;
       for (int r = 0; r < rows.count; ++r) {
         if (masks[r] == 0) continue;
-        if (key.dtype == DType::kF32) {
-          score_keys<float>(query + r * padded(call.d), key.head(task.b, task.key_head), key.row_stride, keys, masks[r],
-                            call.d, scores);
-        } else {
-          score_keys<bfloat16>(query + r * padded(call.d), key.head(task.b, task.key_head), key.row_stride, keys,
-                               masks[r], call.d, scores);
-        }
+        score_keys(query + r * padded(call.d), key, task.b, task.key_head, keys, masks[r], call.d, scores);
+        if (relative) add_relative_pairs(call, task.b, h, query_facts, key_facts, r, masks[r], scores);
         if (entry.logm != 0 || rule.self == SelfScore::kLastResort)
           adjust_scores(call, entry, rule, query_facts, key_facts, r, scores);
         float* out = chunk_result(call, task.b, h, r, task.first);

@@ -2,7 +2,7 @@
 #pragma once
 #include <cmath>
 
-#include "framework/backends/cpu/attention_tile.h"
+#include "framework/backends/cpu/attention_relative.h"
 
 namespace longhaul::cpu::LONGHAUL_SIMD {
 
@@ -14,16 +14,10 @@ struct KeyTile {
   bool finite = true;
   uint32_t *keys, *values, *staged;  // [words(d)][64], [64 or 32][padded(dv)], [64][words]
 
-  static TileRows rows_of(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
-    return column >= call.key_tiles
-               ? tile_rows(call.side_info, nullptr, b, h, column - call.key_tiles, call.side_keys)
-               : tile_rows(call.key_info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
-  }
-
   void load(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
     side = column >= call.key_tiles;
     const TokenInfo& info = side ? call.side_info : call.key_info;
-    const TileRows rows = rows_of(call, b, h, column);
+    const TileRows rows = key_tile_rows(call, b, h, column);
     load_facts(facts, rows, info, side ? call.pattern->side_offset() : call.pattern->extent().key_offset, b, h,
                call.pattern->terms());
     const int64_t head = h / call.group;
@@ -46,10 +40,16 @@ class KeysAhead {
  public:
   KeysAhead() = default;
   KeysAhead(const AttentionCall& call, int64_t b, int64_t h, int64_t column, int steps)
-      : rows_(KeyTile<false>::rows_of(call, b, h, column)), step_((rows_.count + steps - 1) / steps) {
+      : rows_(key_tile_rows(call, b, h, column)), step_((rows_.count + steps - 1) / steps) {
     const bool side = column >= call.key_tiles;
     key_ = side ? call.side_key : call.key, value_ = side ? call.side_value : call.value;
     b_ = b, head_ = h / call.group, d_ = call.d, dv_ = call.dv;
+  }
+  /// Rows that lie far apart cost an address translation each, which is more than the wait for them.
+  static bool pays(const AttentionCall& call) {
+    constexpr int64_t kNear = 1024;  // bytes
+    return call.key.row_stride * static_cast<int64_t>(size_of(call.key.dtype)) <= kNear &&
+           call.value.row_stride * static_cast<int64_t>(size_of(call.value.dtype)) <= kNear;
   }
   void step() {
     const int left = rows_.count - at_, end = at_ + (left < step_ ? left : step_);
@@ -77,6 +77,9 @@ struct QueryState {
   float* reference; // [64] score whose probability counts as 1, before the scale
   float* sums;      // [64][kLanes]
   uint64_t dropout_base;
+  uint32_t* relative_query;  // [64][words(relative width)]
+  float* relative_kept;      // [64][64], see relative_scores
+  int64_t relative_block;
 };
 
 /// How far scores may exceed the reference of their row before it moves: probabilities stay below 2^8.
@@ -152,7 +155,8 @@ static inline void adjust_scores(const AttentionCall& call, const TileEntry& ent
 
 template <bool kPairs>
 static void forward_tile(const AttentionCall& call, QueryState& state, const KeyTile<kPairs>& key,
-                         const TileEntry& entry, float* scores, uint32_t* packed, KeysAhead& ahead) {
+                         const TileEntry& entry, float* scores, uint32_t* packed, KeysAhead& ahead,
+                         const RelativeScratch& scratch) {
   const TileRule& rule = call.pattern->rule(entry);
   uint64_t masks[kTile];
   bool whole = rule.is_full() && key.facts.valid == ~uint64_t{0} && state.facts.valid == ~uint64_t{0};
@@ -165,6 +169,13 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
   const float c = call.scale * kLog2E, slack = reference_slack(c);
   const int64_t dw = words_of<kPairs>(call.d), dvp = padded(call.dv);
   constexpr int64_t kFold = kPairs ? 2 : 1, kDepth = kTile / kFold;
+  const bool relative = call.relative.present() && !key.side;
+  RelativeTile shift;
+  if (relative) {
+    shift = relative_tile(call, state.facts, key.facts, whole ? nullptr : masks);
+    relative_scores<kPairs>(call, state.head, shift, state.relative_query, state.facts.rows.count, state.relative_kept,
+                            state.relative_block, scratch);
+  }
   for (int r0 = 0; r0 < state.facts.rows.count; r0 += phase_rows(whole)) {
     const int left = state.facts.rows.count - r0, rows = left < phase_rows(whole) ? left : phase_rows(whole);
     KeyRange keys;
@@ -182,6 +193,10 @@ static void forward_tile(const AttentionCall& call, QueryState& state, const Key
       float *at = scores + r * kTile, *sums = state.sums + row * kLanes;
       float factor = 1;
       Floats p[kTileVectors];
+      if (relative) {
+        add_relative_row(call, state.head, shift, scratch, state.facts, key.facts, row,
+                         whole ? ~uint64_t{0} : masks[row], at);
+      }
       if (adjusted) adjust_scores(call, entry, rule, state.facts, key.facts, row, at);
       const bool moved = whole
                              ? softmax_row<false>(at, 0, c, slack, state.reference[row], sums, p, factor)
@@ -239,6 +254,12 @@ static void forward_task(const AttentionCall& call, const AttentionTask& task, c
   float* scores = carver.take<float>(kTile * kTile);
   uint32_t* packed = carver.take<uint32_t>(kTile * kTile / 2);
   key.staged = carver.take<uint32_t>(kTile * (dw > dvp ? dw : dvp));
+  RelativeScratch relative;
+  relative.b = task.b;
+  if (call.relative.present()) {
+    relative.bands = carver.take<float>(2 * kTile * kTile);
+    relative.bias = carver.take<float>(2 * kTile);
+  }
   QueryState states[kernels::kAttentionGroup];
   const int count = static_cast<int>(task.last - task.first);
   for (int n = 0; n < count; ++n) {
@@ -261,6 +282,13 @@ static void forward_task(const AttentionCall& call, const AttentionTask& task, c
     state.next = entries.data();
     state.end = entries.data() + entries.size();
     state.dropout_base = call.dropout_head(task.b, state.head);
+    state.relative_block = -1;
+    if (call.relative.query) {
+      state.relative_query = carver.take<uint32_t>(kTile * words_of<kPairs>(call.relative.width));
+      state.relative_kept = carver.take<float>(kTile * kTile);
+      stage<kPairs>(state.relative_query, call.relative.query, task.b, state.head, rows, state.facts.valid,
+                    call.relative.width);
+    }
   }
   KeysAhead ahead;
   for (;;) {
@@ -276,12 +304,12 @@ static void forward_task(const AttentionCall& call, const AttentionTask& task, c
       if (next != states[n].end && next->column == column) ++next;
       if (next != states[n].end && next->column < following) following = next->column;
     }
-    if (following != 0x7fffffff)
+    if (following != 0x7fffffff && KeysAhead::pays(call))
       ahead = KeysAhead(call, task.b, task.key_head * call.group, following, count * kTile / kAheadRows);
     for (int n = 0; n < count; ++n) {
       QueryState& state = states[n];
       if (state.next == state.end || state.next->column != column) continue;
-      forward_tile(call, state, key, *state.next++, scores, packed, ahead);
+      forward_tile(call, state, key, *state.next++, scores, packed, ahead, relative);
     }
   }
   for (int n = 0; n < count; ++n) finish_queries(call, states[n], task.b);

@@ -39,6 +39,13 @@ LONGHAUL_INLINE TileRows tile_rows(const TokenInfo& info, const Permutation* per
   return out;
 }
 
+/// The rows of a key tile, or of a side key tile behind them.
+LONGHAUL_INLINE TileRows key_tile_rows(const AttentionCall& call, int64_t b, int64_t h, int64_t column) {
+  return column >= call.key_tiles
+             ? tile_rows(call.side_info, nullptr, b, h, column - call.key_tiles, call.side_keys)
+             : tile_rows(call.key_info, &call.pattern->key_permutation(), b, h, column, call.key_rows);
+}
+
 /// What rules look at, of the rows of one tile.
 struct TileFacts {
   TileRows rows;
@@ -336,6 +343,27 @@ static inline void write_row(const Operand& operand, int64_t b, int64_t head, in
     for (; c < n; ++c) to[c] = bfloat16(from[c] * factor);
   }
 }
+
+#if defined(__AVX512BF16__)
+/// Two rows of f32 as bf16: pairs along the columns of each row, and pairs of the two rows.
+LONGHAUL_INLINE void pack_row_pair(const Floats* even, const Floats* odd, uint32_t* rows, uint32_t* pairs) {
+  alignas(64) static constexpr uint16_t kLow[32] = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                                    8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i low = _mm512_load_si512(kLow), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+#pragma GCC unroll 2
+  for (int v = 0; v < kTileVectors; v += 2) {
+    const auto a = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(even[v + 1], even[v]));
+    const auto b = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd[v + 1], odd[v]));
+    if (rows) {
+      std::memcpy(rows + v / 2 * kLanes, &a, sizeof a);
+      std::memcpy(rows + kTile / 2 + v / 2 * kLanes, &b, sizeof b);
+    }
+    const __m512i first = _mm512_permutex2var_epi16(a, low, b), second = _mm512_permutex2var_epi16(a, high, b);
+    std::memcpy(pairs + v * kLanes, &first, sizeof first);
+    std::memcpy(pairs + (v + 1) * kLanes, &second, sizeof second);
+  }
+}
+#endif
 
 /// Hands out 64-byte aligned pieces of a thread's scratch.
 class Carver {

@@ -11,6 +11,8 @@ extern "C" const longhaul::kernels::Backend* longhaul_backend_cpu() {
     made.peak = peak;
     made.each([](auto& kernel) { kernel.set_backend("cpu"); });
     fill_attention(made.attention);
+    fill_merge(made.merge);
+    fill_lsh(made.lsh);
     fill_matmul(made.matmul);
     fill_elementwise(made.elementwise);
     fill_norm(made.norm);

@@ -7,6 +7,8 @@
 namespace longhaul::cpu {
 
 void fill_attention(kernels::AttentionKernels& kernels);
+void fill_merge(kernels::MergeKernels& kernels);
+void fill_lsh(kernels::LshKernels& kernels);
 void fill_matmul(kernels::MatmulKernels& kernels);
 void fill_elementwise(kernels::ElementwiseKernels& kernels);
 void fill_copies(kernels::ElementwiseKernels& kernels);

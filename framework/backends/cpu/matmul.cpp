@@ -36,7 +36,7 @@ Status multiply_few_rows(const Gemm& g) {
 #pragma omp parallel for schedule(static) if (g.batches * g.n * g.k > 1 << 16)
   for (int64_t task = 0; task < g.batches * cuts; ++task) {
     const int64_t batch = task / cuts, first = task % cuts * columns, count = std::min(columns, g.n - first);
-    float* y = scratch(Slot::kTile, 4 * 1024);
+    alignas(64) float y[4 * 1024];
     const auto dots = g.options.transpose_b ? leaf.dot_columns[type] : leaf.dot_rows[type];
     dots(x + batch * g.m * g.k, g.m, g.k, g.b_at(batch, 0, first), g.lead_b, count, y, 1024);
     for (int64_t row = 0; row < g.m; ++row) finish_line(g, y + row * 1024, batch, row, first, count);

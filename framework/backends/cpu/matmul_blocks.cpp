@@ -124,7 +124,7 @@ Status multiply_blocks(const Gemm& g) {
       block.column = task % across * size.columns;
       block.columns = std::min(size.columns, g.n - block.column);
       block.inners = g.k;
-      if (!run_block(g, block)) ok = false;
+      if (!contained([&] { return run_block(g, block); })) ok = false;
     }
   }
   return ok ? Status::kOk : Status::kFailed;
@@ -143,7 +143,7 @@ Status multiply_pieces(const Gemm& g) {
 #pragma omp for schedule(dynamic, 1)
       for (int64_t p = 0; p < pieces; ++p) {
         const Block block{batch, 0, g.m, 0, g.n, p * piece, std::min(piece, g.k - p * piece)};
-        if (!run_to_tile(g, block, partial + p * area)) ok = false;
+        if (!contained([&] { return run_to_tile(g, block, partial + p * area); })) ok = false;
       }
     }
     std::fill_n(total, area, 0.0f);

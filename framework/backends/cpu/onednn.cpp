@@ -52,6 +52,17 @@ struct Product {
 
 namespace {
 
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
 std::unique_ptr<Product> make_product(const ProductShape& s) {
   auto product = std::make_unique<Product>();
   product->a = matrix(s.m, s.k, s.lead_a, s.transpose_a, s.in);
@@ -68,8 +79,7 @@ std::unique_ptr<Product> make_product(const ProductShape& s) {
   const Desc& b = product->b;
   const Desc& c = product->c;
   // The library plans for the number of threads it may use; a plan for one thread gives the same bits everywhere.
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const OneThread one;
   try {
 #if DNNL_VERSION_MAJOR >= 3
     const auto plan = s.has_bias ? dnnl::matmul::primitive_desc(engine(), a, b, product->bias, c, attributes)
@@ -88,7 +98,6 @@ std::unique_ptr<Product> make_product(const ProductShape& s) {
   } catch (const dnnl::error&) {
     product.reset();  // the library has no product of this type or layout on this machine
   }
-  omp_set_num_threads(threads);
   return product;
 }
 

@@ -1,7 +1,8 @@
-// defines: for_blocks, block_count, scratch, at, kBlock, kFloating
+// defines: for_blocks, block_count, contained, scratch, at, kBlock, kFloating
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <exception>
 #include <vector>
 
 #include "framework/kernels/kernel.h"
@@ -23,6 +24,16 @@ void for_blocks(int64_t n, int64_t block, F f) {
   const int64_t blocks = block_count(n, block);
 #pragma omp parallel for schedule(static) if (blocks > 1)
   for (int64_t b = 0; b < blocks; ++b) f(b * block, std::min(n, (b + 1) * block));
+}
+
+/// f() inside a parallel region, which no exception may leave; false also when there was no memory for it.
+template <typename F>
+bool contained(F f) noexcept {
+  try {
+    return f();
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 /// Rows of one task when a row has `width` elements.

@@ -9,6 +9,8 @@ extern "C" const longhaul::kernels::Backend* longhaul_backend_reference() {
     made.name = "reference";
     made.each([](auto& kernel) { kernel.set_backend("reference"); });
     fill_attention(made.attention);
+    fill_merge(made.merge);
+    fill_lsh(made.lsh);
     fill_matmul(made.matmul);
     fill_elementwise(made.elementwise);
     fill_norm(made.norm);

@@ -162,6 +162,51 @@ TEST(AttentionKernel, EqualsTheReferenceWithDropout) {
   expect_near_oracle(few, "few queries");
 }
 
+/// Relative queries of width dr (0: none) and a bias over `distances` from `first` on.
+Problem relative(Pattern pattern, int64_t batch, int64_t heads, int64_t key_heads, int64_t d, int64_t dr, int64_t first,
+                 int64_t distances, uint64_t seed) {
+  Problem problem = problem_of(std::move(pattern), batch, heads, key_heads, d, d, seed);
+  problem.dr = dr, problem.first_distance = first, problem.distances = distances;
+  problem.fill(seed);
+  return problem;
+}
+
+TEST(AttentionKernel, EqualsTheReferenceWithRelativeTerms) {
+  for (const auto& [segment, memory] : {std::pair<int64_t, int64_t>{1, 0}, {7, 1}, {64, 64}, {65, 100}, {40, 333}, {150, 0}, {200, 250}}) {
+    const Pattern plan = pattern::causal(Extent::decode(segment, segment + memory));
+    expect_near_oracle(relative(plan, 2, 2, 2, 32, 32, 0, segment + memory, 400),
+                       ("segment " + std::to_string(segment) + ", memory " + std::to_string(memory)).c_str());
+  }
+  for (const int64_t dr : {5, 16, 41, 80, 128}) {
+    expect_near_oracle(relative(pattern::causal(Extent::decode(90, 170)), 1, 2, 2, 24, dr, 0, 170, 401),
+                       ("width " + std::to_string(dr)).c_str());
+  }
+  const Extent extent = Extent::decode(150, 290);
+  expect_near_oracle(relative(pattern::causal(extent), 1, 2, 2, 32, 32, 0, 50, 402), "distances from 50 on share a row");
+  expect_near_oracle(relative(pattern::causal(extent), 1, 2, 2, 32, 32, 33, 90, 403), "the table begins at 33");
+  expect_near_oracle(relative(pattern::dense(Extent::square(190)), 1, 2, 2, 32, 32, -70, 130, 404), "both directions");
+  expect_near_oracle(relative(pattern::sliding_window(extent, 99, 0), 1, 2, 2, 32, 32, 0, 100, 405), "window");
+  expect_near_oracle(relative(pattern::causal(extent), 1, 4, 2, 32, 32, 0, 290, 406), "grouped heads");
+  expect_near_oracle(relative(pattern::causal(extent), 2, 2, 2, 32, 0, 0, 290, 407), "a bias alone");
+  expect_near_oracle(relative(pattern::causal(Extent::square(1)), 1, 2, 2, 32, 32, 0, 1, 408), "one pair");
+  expect_near_oracle(relative(pattern::causal(Extent::decode(3, 700)), 1, 2, 1, 32, 32, 0, 300, 409), "few queries");
+  expect_near_oracle(relative(pattern::strided(Extent::square(131), 3, true), 1, 2, 2, 32, 32, 0, 100, 410), "permuted rows");
+  Problem alone = relative(pattern::causal(extent), 10, 1, 1, 32, 32, 0, 290, 411);
+  alone.dropout = 0.2;
+  expect_near_oracle(alone, "dropout, and a task for each batch entry");
+  Problem masked = everything(412, 201, 0.1);
+  masked.dr = 32, masked.distances = 150, masked.first_distance = -40;
+  masked.fill(412);
+  expect_near_oracle(masked, "all rules");
+}
+
+TEST(AttentionKernel, NumbersThatAreNotFiniteDoNotSpreadThroughRelativeTerms) {
+  Problem problem = relative(pattern::causal(Extent::decode(130, 200)), 1, 1, 1, 16, 16, 0, 200, 420);
+  problem.relative_key[16 * 199] = std::nan("");  // seen by the last query alone, at the first key
+  problem.relative_query[16 * 3] = std::nan("");
+  expect_near_oracle(problem, "a row of the table and a query");
+}
+
 TEST(AttentionKernel, TakesEachGradientAlone) {
   Problem problem = problem_of(pattern::causal(Extent::square(130)), 1, 2, 2, 32, 32, 70);
   problem.with_dlse = false;
@@ -206,7 +251,9 @@ TEST(AttentionKernel, HasTheSameBitsForAnyNumberOfThreads) {
   std::vector<Problem> problems = {everything(300, 260, 0.2),
                                    problem_of(pattern::causal(Extent::square(520)), 1, 2, 1, 32, 32, 91),
                                    problem_of(pattern::sliding_window(Extent::square(200), 90, 0), 2, 4, 4, 32, 32, 92),
-                                   problem_of(pattern::causal(Extent::decode(2, 2100)), 1, 2, 2, 32, 32, 93)};
+                                   problem_of(pattern::causal(Extent::decode(2, 2100)), 1, 2, 2, 32, 32, 93),
+                                   relative(pattern::causal(Extent::decode(300, 500)), 1, 2, 2, 32, 32, 0, 450, 94),
+                                   relative(pattern::causal(Extent::decode(150, 170)), 5, 2, 2, 32, 32, 0, 170, 95)};
   each_isa([&] {
     for (const Problem& problem : problems) {
       for (const DType dtype : {DType::kF32, DType::kBF16}) {

@@ -84,7 +84,8 @@ void Problem::fill(uint64_t seed) {
 
 void round_to_bf16(Problem& problem) {
   for (auto* values :
-       {&problem.query, &problem.key, &problem.value, &problem.side_key, &problem.side_value, &problem.dout}) {
+       {&problem.query, &problem.key, &problem.value, &problem.side_key, &problem.side_value, &problem.dout,
+        &problem.relative_query, &problem.relative_key, &problem.relative_bias}) {
     for (double& x : *values) x = static_cast<float>(bfloat16(static_cast<float>(x)));
   }
 }
@@ -152,7 +153,7 @@ Results run_attention(const Problem& problem, Device device, DType dtype, int th
   options.query_info.segment = field(problem.query_segment, b),
   options.key_info.segment = field(problem.key_segment, b);
   options.query_info.bucket = field(problem.query_bucket, b), options.key_info.bucket = field(problem.key_bucket, b);
-  const auto shape = kernels::attention_shape(query, key, value, problem.pattern);
+  const auto shape = kernels::attention_shape(query, key, value, problem.pattern, options.relative);
   set_thread_count(threads);
   const int workers = thread_count();
   const auto workspace = [&](bool backward) {

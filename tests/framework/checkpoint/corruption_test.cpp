@@ -2,10 +2,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <random>
+
 #include "framework/base/io_faults.h"
 #include "framework/base/sha256.h"
 #include "framework/checkpoint/safetensors.h"
 #include "tests/support/folder_test.h"
+#include "tests/support/tier.h"
 #include "tests/support/tiny_run.h"
 
 namespace longhaul::checkpoint {
@@ -97,6 +100,71 @@ TEST_F(CorruptionTest, EveryFlippedBitOfTheManifestIsFound) {
   }
   EXPECT_TRUE(verify(step_).empty());
   EXPECT_GT(flips, 8 * 2000);
+}
+
+/// Bursts, zeroed and repeated blocks, cuts and additions in a checkpoint of many pages.
+TEST_F(CorruptionTest, RandomDamageOfALargeCheckpointIsFound) {
+  class Part final : public Stateful {
+   public:
+    explicit Part(int64_t rows) : tensor(Tensor::empty(Shape({rows, 1024}), DType::kF32, Device::cpu())) {
+      std::mt19937 random(5);
+      for (int64_t i = 0; i < tensor.elements(); ++i) tensor.data<float>()[i] = static_cast<float>(random());
+    }
+    void save_state(StateWriter& out) const override { out.tensor("weight", tensor); }
+    void load_state(StateReader& in) override { in.tensor("weight", tensor); }
+    Tensor tensor;
+  } part(longhaul::testing::nightly() ? 13000 : 1000);
+  StateRegistry registry;
+  registry.add("model", Section::kModel, part);
+  CheckpointContent content;
+  content.step = 900;
+  content.state = capture(registry);
+  save_checkpoint(folder_, content, {.keep = 9, .pinned = {}});
+  step_ = at("step-00000900");
+  const std::string path = path_of("model.safetensors");
+  const std::string sound = io::read_file(path);
+  const uint64_t size = sound.size();
+  constexpr uint64_t kSeed = 99, kBlock = 4096;
+  std::mt19937_64 random(kSeed);
+  const int cases = longhaul::testing::nightly() ? 10000 : 100;
+  const int file = ::open(path.c_str(), O_RDWR);
+  const auto write_at = [&](uint64_t offset, std::string_view bytes) {
+    ASSERT_EQ(::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset)), static_cast<ssize_t>(bytes.size()));
+  };
+  for (int number = 0; number < cases; ++number) {
+    const uint64_t offset = random() % (size - kBlock);
+    const std::string block = sound.substr(offset, kBlock);
+    std::string other = block;
+    uint64_t length = size;
+    switch (random() % 5) {
+      case 0: {  // a burst of 2 to 64 bits
+        const uint64_t first = random() % (8 * kBlock - 64), bits = 2 + random() % 63;
+        for (uint64_t bit = first; bit < first + bits; ++bit) {
+          if (bit == first || random() % 2 == 0) other[bit / 8] = static_cast<char>(other[bit / 8] ^ (1 << bit % 8));
+        }
+        break;
+      }
+      case 1:
+        other.assign(kBlock, '\0');
+        break;
+      case 2:
+        other = sound.substr(random() % (size - kBlock), kBlock);
+        break;
+      case 3:
+        length = random() % size;
+        break;
+      default:
+        length = size + 1 + random() % kBlock;
+    }
+    if (length == size) write_at(offset, other);
+    ASSERT_EQ(::ftruncate(file, static_cast<off_t>(length)), 0);
+    ASSERT_EQ(verify(step_).empty(), length == size && other == block) << "seed " << kSeed << ", case " << number;
+    ASSERT_EQ(::ftruncate(file, static_cast<off_t>(size)), 0);
+    write_at(offset, block);
+    if (length < size) write_at(length, std::string_view(sound).substr(length));
+  }
+  ::close(file);
+  EXPECT_TRUE(verify(step_).empty());
 }
 
 TEST_F(CorruptionTest, EveryTruncationAndEveryAppendedByteIsFound) {

@@ -155,7 +155,7 @@ TEST(PatternCost, CountsPairsAndProducts) {
 TEST(PatternPicture, ShowsEveryTokenOfSmallPatterns) {
   EXPECT_EQ(
       text_picture(pattern::sliding_window(Extent::square(4), 1, 0)),
-      "4 queries x 4 keys; 1 tiles of 64 x 64 visited, 0 of them full; 7 pairs visible (43.75 %)\n#\n##\n ##\n  ##\n");
+      "4 queries x 4 keys; 7 pairs visible (43.75 %); 1 tile of 64 x 64 visited, 0 of them full\n#\n##\n ##\n  ##\n");
 }
 
 TEST(PatternPicture, ScalesToLongSequences) {

@@ -101,6 +101,11 @@ TEST(Parsers, TokenizerActions) {
   EXPECT_EQ(decode.action, Action::kDecode);
   EXPECT_EQ(decode.ids, (std::vector<std::string>{"1", "2", "3"}));
   EXPECT_EQ(parsed(parse_tokenizer, {"info", "T", "--json"}).action, Action::kInfo);
+  EXPECT_EQ(parsed(parse_tokenizer, {"encode", "T", ""}).text, "");
+  EXPECT_EQ(parsed(parse_tokenizer, {"encode", "T", "--file", "-"}).file, "-");
+  EXPECT_EQ(refusal(parse_tokenizer, {"encode", "T"}), "TEXT or --file is required");
+  EXPECT_EQ(refusal(parse_tokenizer, {"decode", "T"}), "IDS or --file is required");
+  EXPECT_NE(refusal(parse_tokenizer, {"encode", "T", "text", "--file", "f"}), "");
 }
 
 TEST(Parsers, DataActions) {
@@ -109,8 +114,10 @@ TEST(Parsers, DataActions) {
   EXPECT_EQ(prepare.action, DataOptions::Action::kPrepare);
   EXPECT_EQ(prepare.data.paths.size(), 2u);
   EXPECT_EQ(prepare.invalid_utf8, data::InvalidUtf8::kReplace);
-  EXPECT_EQ(parsed(parse_data, {"info", "a", "--tokenizer", "T", "--kind", "word"}).tokenizer.kind,
-            data::TokenizerKind::kWord);
+  EXPECT_TRUE(prepare.any_kind);
+  const DataOptions words = parsed(parse_data, {"info", "a", "--tokenizer", "T", "--kind", "word"});
+  EXPECT_EQ(words.tokenizer.kind, data::TokenizerKind::kWord);
+  EXPECT_FALSE(words.any_kind);
 }
 
 TEST(Parsers, BenchActions) {
@@ -132,6 +139,7 @@ TEST(Parsers, BenchActions) {
 
 TEST(Parsers, TheRest) {
   EXPECT_EQ(parsed(parse_plan, {"c.yaml", "--set", "a=b"}).set.size(), 1u);
+  EXPECT_EQ(parsed(parse_replay, {"runs/a", "--step", "7"}).step, 7);
   EXPECT_EQ(parsed(parse_pattern, {"local", "--length", "64", "--out", "x.svg"}).length, 64);
   EXPECT_EQ(refusal(parse_pattern, {"local"}), "--length is required");
   const ParityOptions parity = parsed(parse_parity, {"a", "b", "--device", "reference", "--write", "o"});
@@ -175,6 +183,7 @@ TEST(Parsers, HelpOfEveryCommandIsWhole) {
   expect_helpful("data", parse_data);
   expect_helpful("config", parse_config);
   expect_helpful("plan", parse_plan);
+  expect_helpful("replay", parse_replay);
   expect_helpful("pattern", parse_pattern);
   expect_helpful("parity", parse_parity);
   expect_helpful("check", parse_check);

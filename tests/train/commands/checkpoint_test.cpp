@@ -22,6 +22,17 @@ class CheckpointCommandTest : public checkpoint::FolderTest {
     run_ = at("run").string();
   }
   std::string step(int64_t number) const { return run_ + "/checkpoints/" + checkpoint::folder_name(number); }
+  /// Saves `number` again, as a run whose best evaluation was at `best`.
+  void count_best(int64_t number, int64_t best) {
+    TinyRun run;
+    run.set_step(number);
+    checkpoint::CheckpointContent content = run.content();
+    std::string& scalars = content.state.scalars;
+    const std::string parts = "\"parts\": {";
+    scalars.insert(scalars.find(parts) + parts.size(), "\"counters\": {\"best_step\": " + std::to_string(best) + "}, ");
+    io::remove_all(step(number));
+    checkpoint::save_checkpoint(at("run/checkpoints"), content, {.keep = 9, .pinned = {}});
+  }
   void damage(int64_t number) {
     std::string bytes = io::read_file(step(number) + "/model.safetensors");
     bytes.back() = static_cast<char>(bytes.back() ^ 1);
@@ -50,7 +61,7 @@ class CheckpointCommandTest : public checkpoint::FolderTest {
 };
 
 TEST_F(CheckpointCommandTest, ListShowsWhatIsThere) {
-  io::write_new_file(at("run/run.json"), "{\"best_step\": 20}");
+  count_best(30, 20);
   io::unlink(step(30) + "/manifest.json");
   EXPECT_EQ(run({.action = Action::kList, .run = run_, .other = {}}), 0);
   EXPECT_EQ(out_,
@@ -124,8 +135,7 @@ TEST_F(CheckpointCommandTest, DiffOfADamagedFolderIsAnError) {
 }
 
 TEST_F(CheckpointCommandTest, PruneKeepsTheNewestSoundAndTheBest) {
-  io::write_new_file(at("run/run.json"), "{\"best_step\": 10}");
-  TinyRun::save(at("run/checkpoints"), 40, {.keep = 9, .pinned = {}});
+  count_best(40, 10);
   damage(40);
   EXPECT_EQ(run({.action = Action::kPrune, .run = run_, .other = {}, .keep = 1, .dry_run = true}), 0);
   EXPECT_EQ(out_, "would remove step-00000020\n3 checkpoints would stay\n");

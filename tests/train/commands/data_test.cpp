@@ -136,6 +136,23 @@ TEST_F(DataCommands, PreparedShardsAreWrittenOnceAndDescribed) {
   }
 }
 
+TEST_F(DataCommands, ACorpusIsReadWithWhateverTheTokenizerIs) {
+  TokenizerOptions train;
+  train.action = Action::kTrain;
+  train.data.paths = {write("t.txt", "abcab\n")};
+  train.make.kind = data::TokenizerKind::kChar;
+  train.out = path("tok");
+  output(run_tokenizer, train);
+  DataOptions info;
+  info.data.paths = {path("t.txt")};
+  info.tokenizer.path = path("tok");
+  info.json = true;
+  EXPECT_EQ(Json::parse(output(run_data, info))["tokenizer"], "char");
+  info.any_kind = false;
+  info.tokenizer.kind = data::TokenizerKind::kWord;
+  EXPECT_THAT(failure<DataError>(run_data, info), HasSubstr("holds a char tokenizer, expected word"));
+}
+
 TEST_F(DataCommands, BadInputEndsWithDataErrors) {
   DataOptions info;
   info.data.paths = {write("bad.gz", "no gzip")};

@@ -109,6 +109,27 @@ TEST(Progress, OnATerminalOneLineIsRewrittenAtIntervals) {
             "\rstep 3/100 3 % | loss 2.5000 | 1,312 tokens/s | 869MiB | 2m10s left\n");
 }
 
+TEST(Progress, ALongEvaluationIsSeenToMove) {
+  double now = 0;
+  const auto progress_of = [](int64_t scored) {
+    return EvaluationProgress{.step = 7, .split = "valid", .scored = scored, .tokens = 200};
+  };
+  Screen live({.live = true});
+  ProgressObserver terminal(*live.console, [&now] { return now; });
+  terminal.on_evaluating(progress_of(50));
+  terminal.on_evaluating(progress_of(60));  // too soon
+  terminal.on_end({});
+  EXPECT_EQ(live.err(), "\r[eval]   step 7 | 50 of 200 valid tokens, 25 %\n");
+
+  Screen plain({});
+  ProgressObserver file(*plain.console, [&now] { return now; });
+  for (const int64_t scored : {10, 50, 100, 150}) {
+    file.on_evaluating(progress_of(scored));
+    now += 16;
+  }
+  EXPECT_EQ(plain.err(), "[eval]   step 7 | 100 of 200 valid tokens, 50 %\n");
+}
+
 TEST(Progress, QuietMeansQuiet) {
   Screen screen({.verbosity = cli::Verbosity::kQuiet, .live = true});
   ProgressObserver progress(*screen.console);
@@ -233,7 +254,8 @@ TEST(Summary, IsATableForAPerson) {
 TEST(Summary, IsOneJsonObjectForAScript) {
   EXPECT_EQ(summary_json(kSummary),
             "{\"steps\":2000,\"tokens\":1536000,\"seconds\":90.5,\"train_loss\":1.75,\"valid_loss\":1.875,"
-            "\"valid_perplexity\":6.5,\"bits_per_byte\":null,\"tokens_per_second\":17000.0,"
+            "\"valid_perplexity\":6.5,\"bits_per_byte\":null,\"test_loss\":null,\"test_perplexity\":null,"
+            "\"test_bits_per_byte\":null,\"tokens_per_second\":17000.0,"
             "\"peak_memory_bytes\":268435456,\"run\":\"runs/shakespeare\",\"status\":\"finished\"}");
 }
 

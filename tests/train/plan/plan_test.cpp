@@ -96,6 +96,16 @@ TEST(Plan, AnswersDoNotDependOnWhatTheProcessHolds) {
   EXPECT_EQ(first.peak_bytes, second.peak_bytes);
 }
 
+TEST(Plan, FrozenParametersNeedNoGradients) {
+  config::Config config = small_config();
+  const auto gradients = [&] {
+    return make_plan(config, {.vocabulary = 256}).bytes[static_cast<size_t>(MemoryFamily::kGradients)];
+  };
+  const int64_t all = gradients();
+  config.train.freeze = {"token_embedding*"};
+  EXPECT_EQ(gradients(), all - 256 * 64 * 4);
+}
+
 TEST(Plan, OperationsAreThoseOfTheFormula) {
   // Performance notes, section 4.1: 6 for each weight of a product, 12 L d c for attention with c visible keys.
   config::Config config = small_config();

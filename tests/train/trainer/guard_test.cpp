@@ -1,6 +1,7 @@
 // Numbers that are not finite never reach the weights.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -21,27 +22,79 @@ std::vector<std::string> bytes_of(const std::vector<optim::Parameter>& parameter
   return out;
 }
 
-TEST(Guard, ASkippedStepLeavesTheWeightsBitwiseUnchanged) {
+struct Fault {
+  const char* precision;
+  const char* clip;
+  int micro_batch;
+  float value;
+  std::string text() const {
+    return fmt::format("{}, clip {}, micro-batches of {}, {}", precision, clip, micro_batch, value);
+  }
+};
+
+/// Each precision, with and without clipping and accumulation, and each number that is none.
+std::vector<Fault> all_faults() {
+  std::vector<Fault> out;
   for (const char* precision : {"f32", "bf16"}) {
-    for (const float bad : {kNaN, kInf, -kInf}) {
-      for (const char* clip : {"0", "1"}) {
-        TinyRun run("steps: 6");
-        run.overrides = {fmt::format("run.precision={}", precision), fmt::format("train.clip_norm={}", clip),
-                         "train.eval_every=0"};
-        std::vector<std::string> at_third, at_fourth, at_fifth;
-        run.probe = [&](int64_t step, const std::vector<optim::Parameter>& trained) {
-          if (step == 3) trained.back().variable.gradient().data<float>()[0] = bad, at_third = bytes_of(trained);
-          if (step == 4) at_fourth = bytes_of(trained);
-          if (step == 5) at_fifth = bytes_of(trained);
-        };
-        EXPECT_EQ(run.session("run").exit_code, 0);
-        EXPECT_EQ(at_third, at_fourth) << precision << " " << bad << " clip " << clip;
-        EXPECT_NE(at_fourth, at_fifth);
-        EXPECT_TRUE(run.record.steps.at(2).skipped);
-        EXPECT_FALSE(run.record.steps.at(3).skipped);
-        EXPECT_EQ(run.record.steps.back().skipped_steps, 1);
-        EXPECT_EQ(run.record.steps.at(3).tokens, 4 * run.record.steps.at(0).tokens);  // the data moved on
+    for (const char* clip : {"0", "1"}) {
+      for (const int micro_batch : {2, 4}) {
+        for (const float value : {kNaN, kInf, -kInf}) out.push_back({precision, clip, micro_batch, value});
       }
+    }
+  }
+  return out;
+}
+
+void configure(TinyRun& run, const Fault& fault) {
+  run.overrides = {fmt::format("run.precision={}", fault.precision), fmt::format("train.clip_norm={}", fault.clip),
+                   fmt::format("train.micro_batch={}", fault.micro_batch), "train.eval_every=0"};
+}
+
+TEST(Guard, ASkippedStepLeavesTheWeightsBitwiseUnchanged) {
+  for (const Fault& fault : all_faults()) {
+    TinyRun run("steps: 6");
+    configure(run, fault);
+    std::vector<std::string> at_third, at_fourth, at_fifth;
+    run.probe = [&](int64_t step, const std::vector<optim::Parameter>& trained) {
+      if (step == 3) trained.back().variable.gradient().data<float>()[0] = fault.value, at_third = bytes_of(trained);
+      if (step == 4) at_fourth = bytes_of(trained);
+      if (step == 5) at_fifth = bytes_of(trained);
+    };
+    EXPECT_EQ(run.session("run").exit_code, 0);
+    EXPECT_EQ(at_third, at_fourth) << fault.text();
+    EXPECT_NE(at_fourth, at_fifth);
+    EXPECT_TRUE(run.record.steps.at(2).skipped);
+    EXPECT_FALSE(run.record.steps.at(3).skipped);
+    EXPECT_EQ(run.record.steps.back().skipped_steps, 1);
+    EXPECT_EQ(run.record.steps.at(3).tokens, 4 * run.record.steps.at(0).tokens);  // the data moved on
+  }
+}
+
+/// A weight that is no number makes activations, loss and gradients none: the steps that see it change nothing, and
+/// once it is mended the run goes on.
+TEST(Guard, WhatIsNotFiniteInForwardIsSkippedToo) {
+  for (const Fault& fault : all_faults()) {
+    TinyRun run("steps: 8");
+    configure(run, fault);
+    std::vector<std::string> damaged, later;
+    float before = 0;
+    run.probe = [&](int64_t step, const std::vector<optim::Parameter>& trained) {
+      // The scale of a normalization: every activation behind it carries the fault, whatever the tokens.
+      const auto norm = std::find_if(trained.begin(), trained.end(), [](const optim::Parameter& parameter) {
+        return parameter.name.find("norm") != std::string::npos && parameter.name.ends_with("weight");
+      });
+      ASSERT_NE(norm, trained.end());
+      float& weight = norm->variable.value().data<float>()[0];
+      if (step == 3) before = weight, weight = fault.value, norm->variable.changed();
+      if (step == 3) norm->variable.gradient().data<float>()[0] = kNaN;  // this step takes no update either
+      if (step == 3) damaged = bytes_of(trained);
+      if (step == 5) later = bytes_of(trained);
+      if (step == 5) weight = before, norm->variable.changed();
+    };
+    EXPECT_EQ(run.session("run").exit_code, 0) << fault.text();
+    EXPECT_EQ(damaged, later) << fault.text();
+    for (size_t i = 0; i < 8; ++i) {
+      EXPECT_EQ(run.record.steps.at(i).skipped, i >= 2 && i <= 4) << fault.text() << ", step " << i + 1;
     }
   }
 }

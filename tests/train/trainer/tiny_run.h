@@ -61,6 +61,7 @@ struct Watcher final : Observer {
   Record* record = nullptr;
   std::function<void()> started;
   std::function<void(const StepMetrics&)> stepped;
+  std::function<void(const EvaluationMetrics&)> evaluated;
   std::function<void()> flushed;
 
   void on_start(const RunStart& event) override {
@@ -72,7 +73,10 @@ struct Watcher final : Observer {
     if (stepped) stepped(event);
   }
   void on_log(const StepMetrics& event) override { record->logs.push_back(event); }
-  void on_evaluation(const EvaluationMetrics& event) override { record->evaluations.push_back(event); }
+  void on_evaluation(const EvaluationMetrics& event) override {
+    record->evaluations.push_back(event);
+    if (evaluated) evaluated(event);
+  }
   void on_checkpoint(const SavedCheckpoint& event) override { record->saved.push_back(event.step); }
   void flush() override {
     if (flushed) flushed();
@@ -135,6 +139,7 @@ class TinyRun {
       watcher->record = &record;
       watcher->started = started;
       watcher->stepped = stepped;
+      watcher->evaluated = evaluated;
       watcher->flushed = flushed;
       return watcher;
     };
@@ -188,6 +193,7 @@ class TinyRun {
   TrainingStep::Probe probe;
   std::function<void()> started, flushed;
   std::function<void(const StepMetrics&)> stepped;
+  std::function<void(const EvaluationMetrics&)> evaluated;
   Watcher::Record record;
   std::string message;  // of the last error
 };

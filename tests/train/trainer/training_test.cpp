@@ -102,6 +102,46 @@ TEST(Training, StartsFromTheWeightsOfAnotherRun) {
             3);
 }
 
+TEST(Training, TheTestTextsAreEvaluatedOnceWhenTheRunEnds) {
+  TinyRun run("steps: 20");
+  run.overrides = {"data.test=[{path: " + (run.folder / "train.txt").string() + ", part: 10%..60%}]"};
+  const RunSummary whole = run.session("whole");
+  ASSERT_FALSE(run.record.evaluations.empty());
+  EXPECT_EQ(run.record.evaluations.back().split, "test");
+  EXPECT_EQ(run.record.evaluations.back().step, 20);
+  EXPECT_EQ(std::ranges::count(run.record.evaluations, "test", &EvaluationMetrics::split), 1);
+  EXPECT_EQ(whole.test_loss, run.record.evaluations.back().loss);
+  EXPECT_GT(whole.test_loss, 1);
+  EXPECT_LT(whole.test_loss, 6);
+  EXPECT_EQ(run.session("whole").test_loss, whole.test_loss);  // finished: what run.json says
+
+  // A stop between the last two evaluations: the next session makes both.
+  run.evaluated = [](const EvaluationMetrics& event) {
+    if (event.step == 20 && event.split == "valid") std::raise(SIGTERM);
+  };
+  EXPECT_EQ(run.session("cut").exit_code, 128 + SIGTERM);
+  run.evaluated = nullptr;
+  const RunSummary rest = run.session("cut");
+  EXPECT_EQ(rest.exit_code, 0);
+  EXPECT_EQ(rest.test_loss, whole.test_loss);
+  EXPECT_EQ(run.record.evaluations.size(), 2u);
+  run.expect_same("whole", "cut", 20);
+}
+
+TEST(Training, FrozenParametersGatherNoGradients) {
+  TinyRun run("steps: 4");
+  const auto gradients = [&](const std::string& name, const std::vector<std::string>& set) {
+    int64_t bytes = 0;
+    run.probe = [&](int64_t, const std::vector<optim::Parameter>&) {
+      const MemoryReport report = device_memory(Device::cpu()).report();
+      bytes = report.live[static_cast<size_t>(MemoryFamily::kGradients)];
+    };
+    run.session(name, set);
+    return bytes;
+  };
+  EXPECT_EQ(gradients("all", {}) - gradients("frozen", {"train.freeze=[token_embedding.weight]"}), 256 * 16 * 4);
+}
+
 TEST(Training, EvaluationPinsTheBestCheckpoint) {
   TinyRun run("steps: 40");
   run.overrides = {"train.eval_every=5", "train.checkpoint.keep=1"};
