@@ -7,6 +7,7 @@
 #include "framework/base/error.h"
 #include "framework/base/io.h"
 #include "framework/ops/support.h"
+#include "models/common/encoder_reference.h"
 #include "models/exchange/reference.h"
 
 namespace longhaul::models {
@@ -43,9 +44,10 @@ void add_states(const char* name, const std::vector<Variable>& states, std::map<
 /// Start token first; sequences that have ended are filled up with padding.
 Tensor greedy(const SequenceModel& model, const PublicSequenceModel& facts, const ModelInputs& source, int64_t most) {
   const int64_t batch = source.tokens.size(0);
-  std::vector<std::vector<int64_t>> rows(static_cast<size_t>(batch), {facts.start});
+  const auto start = static_cast<int32_t>(facts.spec.options->body.decoder_start);
+  std::vector<std::vector<int64_t>> rows(static_cast<size_t>(batch), {start});
   std::vector<bool> ended(static_cast<size_t>(batch), false);
-  std::vector<int32_t> next(static_cast<size_t>(batch), facts.start);
+  std::vector<int32_t> next(static_cast<size_t>(batch), start);
   const auto state = model.start_decoding(source, most, {});
   for (int64_t made = 0; made < most && !std::all_of(ended.begin(), ended.end(), [](bool one) { return one; }); ++made) {
     const Tensor logits = host_tensor(model.decode(Tensor::of<int32_t>({batch, 1}, next, model.device()), *state, {}));  // [B, V]
@@ -70,6 +72,8 @@ std::map<std::string, Tensor> SequenceReference::run(const ReferenceCase& refere
   const PublicSequenceModel facts = open_(io::read_file(folder / "config.json"), reference);
   const auto model = make_sequence_model(facts.spec, 0, reference.device, reference.dtype);
   set_weights(*model, folder, facts.names);
+  // Every dropout is 0: training decides the random blocks alone.
+  const nn::StepContext context{.training = in_training(reference)};
 
   std::vector<Variable> encoder_states, decoder_states;
   ModelInputs source, target;
@@ -78,20 +82,20 @@ std::map<std::string, Tensor> SequenceReference::run(const ReferenceCase& refere
   source.focus = whole_numbers<uint8_t>(reference, "global_attention_mask");
   target.tokens = needed(reference, "decoder_input_ids");
   const Tensor labels = needed(reference, "labels");
-  std::map<std::string, Tensor> out;
+  std::map<std::string, Tensor> out = facts.aux;
   {
     ModelInputs seen_source = source, seen_target = target;
     seen_source.hidden_states = &encoder_states;
     seen_target.hidden_states = &decoder_states;
     const NoTapeScope quiet;
-    out["out.logits"] = host_tensor(model->logits(seen_source, seen_target, {}).value());
+    out["out.logits"] = host_tensor(model->logits(seen_source, seen_target, context).value());
   }
   add_states("out.encoder_hidden_states.", encoder_states, out);
   add_states("out.decoder_hidden_states.", decoder_states, out);
   out["out.encoder_last_hidden_state"] = host_tensor(encoder_states.back().value());
   {
     TapeScope scope;
-    const auto result = model->loss(source, target, labels, {}, {.scale = 1.0 / static_cast<double>(scored(labels))});
+    const auto result = model->loss(source, target, labels, context, {.scale = 1.0 / static_cast<double>(scored(labels))});
     out["out.loss"] = host_tensor(result.loss.value()).reshape(Shape{});
     const Tensor one = Tensor::of<float>({1}, {1.0f}, reference.device);
     scope.tape().backward(result.loss, one);

@@ -1,6 +1,7 @@
 // defines: PublicSequenceModel, SequenceReference
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -14,7 +15,8 @@ namespace longhaul::models {
 struct PublicSequenceModel {
   ModelSpec spec;
   exchange::NameMap names;
-  int32_t start = 0, end = 0, pad = 0;  // ids: before the first target token, after the last, and behind that
+  int32_t end = 0, pad = 0;                  // ids: after the last target token, and behind that
+  std::map<std::string, Tensor> aux = {};    // recorded randomness as this build draws it
 };
 
 /// Runs stored cases of encoder-decoders: logits, loss, hidden states of both sides, gradients, and greedy generation with
