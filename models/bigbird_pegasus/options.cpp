@@ -32,6 +32,8 @@ FamilyInfo bigbird_pegasus_family() {
     const auto& o = dynamic_cast<const BigBirdPegasusOptions&>(base);
     return block_pattern(o.blocks, o.body, 0, extent, true);
   };
+  info.drawn = Form::kEncoderDecoder;
+  info.cost = "time O(N block (5 + random_blocks) D + M (N + M) D), memory O((N + M) D), for a source of N and a target of M tokens; drawn: the encoder";
   info.references = {bigbird_pegasus_reference()};
   info.build_sequence = build_bigbird_pegasus;
   return info;

@@ -28,6 +28,8 @@ FamilyInfo led_family() {
     if (o.body.form == Form::kEncoderDecoder) check_longformer(o, context, complain);
   };
   info.pattern = [](const FamilyOptions& base, Form, const Extent& extent) { return longformer_picture(dynamic_cast<const LedOptions&>(base), Form::kEncoder, extent); };
+  info.drawn = Form::kEncoderDecoder;
+  info.cost = "time O(N (2 window + G) D + M (N + M) D), memory O((N + M) D), for a source of N and a target of M tokens, G of the source global; drawn: the encoder";
   info.references = {led_reference()};
   info.build_sequence = build_led;
   return info;
