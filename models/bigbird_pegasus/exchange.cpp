@@ -4,7 +4,6 @@
 
 #include "framework/base/error.h"
 #include "models/bigbird/exchange.h"
-#include "models/bigbird/random_blocks.h"
 #include "models/bigbird_pegasus/options.h"
 #include "models/common/sequence_reference.h"
 #include "models/exchange/bart.h"

@@ -1,6 +1,10 @@
 // LED and BigBird-Pegasus: gradients in f64, lengths of every kind, padding, and decoding with the cache.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
 #include "framework/ops/support.h"
