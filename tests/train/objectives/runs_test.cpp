@@ -83,8 +83,12 @@ TEST_P(EveryObjective, TheSavedModelScoresAsItDidInTraining) {
     EXPECT_EQ(result.accuracy.has_value(), std::string(GetParam()) == "classify");
     EXPECT_EQ(result.exact.has_value(), std::string(GetParam()) == "question_answering");
     EXPECT_EQ(result.f1.has_value(), result.exact.has_value());
-    if (result.accuracy) EXPECT_DOUBLE_EQ(*result.accuracy, last.accuracy);
-    if (result.f1) EXPECT_DOUBLE_EQ(*result.f1, last.f1);
+    if (result.accuracy) {
+      EXPECT_DOUBLE_EQ(*result.accuracy, last.accuracy);
+    }
+    if (result.f1) {
+      EXPECT_DOUBLE_EQ(*result.f1, last.f1);
+    }
     EXPECT_FALSE(result.bits_per_byte().has_value());
     EXPECT_THAT(to_json(result), testing::HasSubstr("\"bits_per_byte\":null"));
   }
