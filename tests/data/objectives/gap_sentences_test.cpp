@@ -117,7 +117,9 @@ TEST_F(GapSentences, SourceAndTargetTogetherAreTheText) {
     for (size_t at = source.find("<gap>"); at != std::string::npos; at = source.find("<gap>", at + 5)) ++gaps;
     text += source;
     EXPECT_LE(target.size(), 99u);
-    if (i + 1 < all->count()) EXPECT_EQ(source.size() - 5 * gaps + target.size(), 199u);
+    if (i + 1 < all->count()) {
+      EXPECT_EQ(source.size() - 5 * gaps + target.size(), 199u);
+    }
   }
 }
 
