@@ -8,7 +8,7 @@
 namespace longhaul::models::exchange {
 namespace {
 
-Activation activation_named(const std::string& name) {
+Activation hidden_activation(const std::string& name) {
   if (name == "gelu") return Activation::kGelu;
   if (name == "gelu_new" || name == "gelu_fast" || name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
   if (name == "relu") return Activation::kRelu;
@@ -74,7 +74,7 @@ BertLayout bert_layout(const PublicConfig& config, const BertDefaults& defaults,
   check<CheckpointError>(body.dim % body.heads == 0, "[exchange] config.json: num_attention_heads = {} does not divide hidden_size = {}", body.heads, body.dim);
   body.head_dim = body.dim / body.heads;
   body.feedforward = config.count("intermediate_size", 3072);
-  body.activation = activation_named(config.text("hidden_act", defaults.activation));
+  body.activation = hidden_activation(config.text("hidden_act", defaults.activation));
   body.norm = NormPlacement::kPost;
   body.norm_eps = config.number("layer_norm_eps", defaults.norm_eps);
   body.positions = Positions::kLearned;
