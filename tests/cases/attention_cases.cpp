@@ -1,4 +1,6 @@
 #include "framework/attention/relative_attention.h"
+#include "framework/ops/rows.h"
+#include "framework/ops/shape.h"
 #include "framework/pattern/builders.h"
 #include "tests/cases/case_table.h"
 
@@ -86,6 +88,23 @@ const bool kProjectedRelative = add_cases({
     projected_relative("a memory in front", 2, 5, 4, 9),
     projected_relative("clamped distances", 2, 7, 6, 4),
     projected_relative("over a tile border", 1, 67, 3, 70, Use::kCorrectness),
+});
+
+/// Rows 2 and 5 are no queries of the attention; what it left there is overwritten.
+Out overwrite_what_nobody_asked_for(In in) {
+  const Device device = in[0].device();
+  auto spec = with(pattern::causal(Extent::square(7)));
+  spec.query.valid = Tensor::of<uint8_t>({1, 1, 7}, {1, 1, 0, 1, 1, 0, 1}, device);
+  const Variable mixed = ops::reshape(attention::self_attention(in[0], 2, 2, spec), {7, 16});
+  return {ops::overwrite_rows(mixed, Tensor::of<int32_t>({3}, {5, -1, 2}, device), in[1])};
+}
+
+const bool kProjected = add_cases({
+    {.op = "overwrite_rows", .name = "behind an attention without these queries", .inputs = {{{1, 7, 3 * 16}}, {{3, 16}}}, .call = overwrite_what_nobody_asked_for, .tolerance = kAttention},
+    {.op = "projected_attention", .name = "fewer queries than keys", .inputs = {{{2, 3, 16}}, {{2, 11, 2 * 16}}},
+     .call = [](In in) -> Out { return {attention::projected_attention(in[0], in[1], 2, 2, with(pattern::dense(Extent::decode(3, 11))))}; }, .tolerance = kAttention},
+    {.op = "projected_attention", .name = "grouped heads", .inputs = {{{1, 5, 4 * 8}}, {{1, 9, 2 * 8}}},
+     .call = [](In in) -> Out { return {attention::projected_attention(in[0], in[1], 4, 1, with(pattern::dense(Extent::decode(5, 9))))}; }, .tolerance = kAttention},
 });
 
 const bool kSelf = add_cases({

@@ -186,7 +186,8 @@ TEST_F(ModelCommands, APatternOfAFamilyTakesItsKeys) {
   EXPECT_EQ(call("pattern local --length 100 --set model.windw=1").code, 2);
   EXPECT_THAT(error(), HasSubstr("did you mean \"window\"?"));
   EXPECT_EQ(call("pattern local --length 3 --set model.window=1").out,
-            "3 queries x 3 keys; 3 pairs visible (33.33 %); 1 tile of 64 x 64 visited, 0 of them full\n#\n #\n  #\n");
+            "3 queries x 3 keys; 3 pairs visible (33.33 %); 1 tile of 64 x 64 visited, 0 of them full\n#\n #\n  #\n"
+            "cost of a layer: time O(N w D), memory O(N D)\n");
 }
 
 TEST_F(ModelCommands, PlanPatternParityAndBenchAnswerInJson) {
