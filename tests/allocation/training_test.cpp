@@ -7,7 +7,6 @@
 #include "data/dataset.h"
 #include "framework/base/threads.h"
 #include "tests/allocation/failing_new.h"
-#include "tests/support/tier.h"
 #include "tests/train/trainer/tiny_run.h"
 #include "train/trainer/from_config.h"
 #include "train/trainer/stages.h"
@@ -27,7 +26,7 @@ class OutOfMemory : public ::testing::Test {
 TEST_F(OutOfMemory, AConfigurationIsNotLoaded) {
   run.config();
   const std::string path = (run.folder / "tiny.yaml").string();
-  EXPECT_GT(each_allocation_fails([&] { config::load_config(path, {"model.dim=32"}); }, nothing), 500);
+  EXPECT_GT(each_allocation_fails([&] { config::load_config(path, {"model.dim=32"}); }, nothing, 5), 500);
 }
 
 TEST_F(OutOfMemory, NoTokenizerIsTrainedOrLoaded) {
@@ -51,7 +50,7 @@ TEST_F(OutOfMemory, NoTokenizerIsTrainedOrLoaded) {
                     EXPECT_TRUE(read->hash() == made->hash());
                     EXPECT_TRUE(read->encode(text) == made->encode(text));
                   },
-                  [&](int64_t) { fs::remove_all(folder); }),
+                  [&](int64_t) { fs::remove_all(folder); }, 13),
               20)
         << data::name_of(kind);
   }
@@ -75,7 +74,8 @@ TEST_F(OutOfMemory, NoHalfTokenisedTextStays) {
                     ASSERT_EQ(found.path().filename().string().find(".tmp"), std::string::npos) << n;
                   }
                   fs::remove_all(cache);
-                }),
+                },
+                3),
             100);
 }
 

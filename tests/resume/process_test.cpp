@@ -219,7 +219,7 @@ TEST_F(Processes, WithoutMemoryTheProgramEndsWithAMessage) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   run.overrides.push_back("run.threads=1");
   int short_of_memory = 0;
-  for (rlim_t megabytes = 420; megabytes <= 900; megabytes += 40) {
+  for (rlim_t megabytes = 180; megabytes <= 660; megabytes += 40) {
     const int code = train("small", {.environment = {}, .largest_file = RLIM_INFINITY, .memory = megabytes << 20});
     EXPECT_TRUE(code == 0 || code == 1) << megabytes << " MiB: " << code << "\n" << said;
     if (code == 1) {
