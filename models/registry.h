@@ -33,6 +33,7 @@ struct ModelSpec;
 /// What a family may know about the rest of the configuration.
 struct ModelContext {
   int64_t sequence_length = 0;  // tokens of a training sequence
+  int64_t target_length = 0;    // tokens of the longest target of an encoder_decoder; else 0
   Form form = Form::kDecoder;   // never kAuto: already taken from the objective where the configuration left it open
   bool reversible = false;      // memory.reversible
 };

@@ -113,21 +113,26 @@ exchange::Family bigbird_exchange() {
   return family;
 }
 
+std::map<std::string, Tensor> drawn_blocks(const BlockOptions& blocks, const BodyOptions& body, const ReferenceCase& reference) {
+  std::map<std::string, Tensor> out;
+  const int64_t length = reference.tensors.at("input_ids").size(1);
+  if (!blocks.sparse || length <= blocks.full_below()) return out;
+  const RandomBlockShape shape{.length = length, .block = blocks.block, .slots = blocks.random_blocks, .heads = body.heads};
+  for (int layer = 0; layer < body.layers; ++layer) {
+    const RandomBlocks drawn = in_training(reference) ? public_random_blocks(shape, body.max_positions, layer) : first_block_lists(shape);
+    std::vector<int32_t> all;
+    for (int64_t head = 0; head < shape.heads; ++head) all.insert(all.end(), drawn.at(head, 0), drawn.at(head, 0) + drawn.rows * drawn.slots);
+    out["aux.rand_attn." + std::to_string(layer)] = Tensor::of<int32_t>({shape.heads, drawn.rows, drawn.slots}, all);
+  }
+  return out;
+}
+
 PublicEncoder open_bigbird(const std::string& config_json, const ReferenceCase& reference) {
   const Reading reading = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
   PublicEncoder out{reading.bert.spec(), reading.names};
   out.spec.family = "bigbird";
   out.spec.options = reading.options;
-  const BlockOptions& blocks = reading.options->blocks;
-  const int64_t length = reference.tensors.at("input_ids").size(1);
-  if (!blocks.sparse || length <= blocks.full_below()) return out;
-  const RandomBlockShape shape{.length = length, .block = blocks.block, .slots = blocks.random_blocks, .heads = reading.bert.body.heads};
-  for (int layer = 0; layer < reading.bert.body.layers; ++layer) {
-    const RandomBlocks drawn = in_training(reference) ? public_random_blocks(shape, reading.bert.body.max_positions, layer) : first_block_lists(shape);
-    std::vector<int32_t> all;
-    for (int64_t head = 0; head < shape.heads; ++head) all.insert(all.end(), drawn.at(head, 0), drawn.at(head, 0) + drawn.rows * drawn.slots);
-    out.aux["aux.rand_attn." + std::to_string(layer)] = Tensor::of<int32_t>({shape.heads, drawn.rows, drawn.slots}, all);
-  }
+  out.aux = drawn_blocks(reading.options->blocks, reading.options->body, reference);
   return out;
 }
 

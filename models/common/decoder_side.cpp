@@ -19,11 +19,17 @@ void resolve_decoder_side(DecoderSide& o, const BodyOptions& encoder) {
   if (o.max_positions == 0) o.max_positions = encoder.max_positions;
 }
 
-void check_decoder_side(const DecoderSide& o, const BodyOptions& encoder, const Complain& complain) {
+void check_decoder_side(const DecoderSide& o, const BodyOptions& encoder, const ModelContext& context, const Complain& complain) {
   if (encoder.form != Form::kEncoderDecoder) {
     complain("family", "is an encoder-decoder; data.objective must be seq2seq, gap_sentences or span_corruption");
   }
   if (encoder.dim % o.heads != 0) complain("decoder_heads", fmt::format("does not divide model.dim = {}", encoder.dim));
+  if (encoder.positions == Positions::kLearned && o.max_positions < context.target_length) {
+    complain("decoder_max_positions", fmt::format("is less than the longest target, {} tokens (data.target_length)", context.target_length));
+  }
+  if (encoder.positions == Positions::kAxial && o.max_positions != encoder.max_positions) {
+    complain("decoder_max_positions", fmt::format("differs from model.max_positions = {}: model.axial_shape serves both sides", encoder.max_positions));
+  }
 }
 
 BodyOptions decoder_body(const BodyOptions& encoder, const DecoderSide& o) {

@@ -16,8 +16,8 @@ struct DecoderSide {
 void decoder_side_fields(FieldVisitor& v, DecoderSide& o);
 /// After resolve_body.
 void resolve_decoder_side(DecoderSide& o, const BodyOptions& encoder);
-/// Reports a form other than encoder_decoder, and heads that do not divide the width.
-void check_decoder_side(const DecoderSide& o, const BodyOptions& encoder, const Complain& complain);
+/// Reports a form other than encoder_decoder, heads that do not divide the width, and tables too short for the targets.
+void check_decoder_side(const DecoderSide& o, const BodyOptions& encoder, const ModelContext& context, const Complain& complain);
 /// The whole body of the decoder: the encoder's with the values of `o`, and dense heads.
 BodyOptions decoder_body(const BodyOptions& encoder, const DecoderSide& o);
 

@@ -1,5 +1,7 @@
 #include "models/exchange/bart.h"
 
+#include <nlohmann/json.hpp>
+
 #include "framework/base/error.h"
 
 namespace longhaul::models::exchange {
@@ -10,6 +12,16 @@ Activation activation_named(const std::string& name) {
   if (name == "gelu_new" || name == "gelu_fast" || name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
   if (name == "relu") return Activation::kRelu;
   fail<CheckpointError>("[exchange] config.json: activation_function = \"{}\" is not supported\n  hint: gelu, gelu_new, gelu_fast, gelu_pytorch_tanh and relu are", name);
+}
+
+std::string activation_name(Activation activation) {
+  switch (activation) {
+    case Activation::kGelu: return "gelu";
+    case Activation::kGeluTanh: return "gelu_new";
+    case Activation::kRelu: return "relu";
+    case Activation::kSwiglu: break;
+  }
+  fail<CheckpointError>("[exchange] model.activation = swiglu: the public layout knows gelu, gelu_tanh and relu only");
 }
 
 }  // namespace
@@ -27,9 +39,9 @@ void add_linear(NameMap& map, int64_t layers, const std::string& public_name, co
   add_projections(map, layers, {public_name}, our_name, 0, bias);
 }
 
-BartLayout bart_layout(const PublicConfig& config, const BartDefaults& defaults) {
+BartLayout bart_layout(const PublicConfig& config, const BartDefaults& defaults, const std::set<std::string>& tensors) {
   BartLayout out;
-  if (config.first_text("architectures") != defaults.bare) out.prefix = defaults.prefix;
+  if (!tensors.contains("shared.weight")) out.prefix = defaults.prefix;
   out.vocabulary = config.count("vocab_size", defaults.vocabulary);
   BodyOptions& body = out.encoder;
   body.form = Form::kEncoderDecoder;
@@ -46,12 +58,43 @@ BartLayout bart_layout(const PublicConfig& config, const BartDefaults& defaults)
   body.activation = activation_named(config.text("activation_function", defaults.activation));
   body.norm_eps = 1e-5;
   body.positions = Positions::kLearned;
-  body.tied_embeddings = config.boolean("tie_word_embeddings", true);
+  // A model without a head has no output projection of its own.
+  body.tied_embeddings = out.prefix.empty() || config.boolean("tie_word_embeddings", true);
+  body.decoder_start = config.count("decoder_start_token_id", 2, 0);
   body.dropout = body.embedding_dropout = config.number("dropout", 0.1);
   body.attention_dropout = config.number("attention_dropout", 0);
   body.init_std = config.number("init_std", 0.02);
   for (const char* key : {"activation_dropout", "encoder_layerdrop", "decoder_layerdrop"}) config.warn_unless_zero(key);
   return out;
+}
+
+void write_bart_json(nlohmann::ordered_json& to, const BodyOptions& encoder, const DecoderSide& decoder, NormPlacement norm, int64_t vocabulary) {
+  const auto need = [](bool holds, const char* key, const char* expected) {
+    check<CheckpointError>(holds, "[exchange] model.{}: the public layout knows {} only", key, expected);
+  };
+  need(encoder.norm == norm, "norm", norm == NormPlacement::kPost ? "post" : "pre");
+  need(encoder.norm_kind == NormKind::kLayer, "norm_kind", "layer");
+  need(encoder.norm_eps == 1e-5, "norm_eps", "1e-5");
+  need(encoder.positions == Positions::kLearned, "positions", "learned");
+  need(encoder.bias, "bias", "true");
+  need(encoder.kv_heads == encoder.heads, "kv_heads", "as many as heads");
+  need(encoder.head_dim * encoder.heads == encoder.dim, "head_dim", "dim / heads");
+  need(encoder.embedding_dropout == encoder.dropout, "embedding_dropout", "the value of dropout");
+  to["activation_function"] = activation_name(encoder.activation);
+  to["attention_dropout"] = encoder.attention_dropout;
+  to["d_model"] = encoder.dim;
+  to["decoder_attention_heads"] = decoder.heads;
+  to["decoder_ffn_dim"] = decoder.feedforward;
+  to["decoder_layers"] = decoder.layers;
+  if (encoder.decoder_start >= 0) to["decoder_start_token_id"] = encoder.decoder_start;
+  to["dropout"] = encoder.dropout;
+  to["encoder_attention_heads"] = encoder.heads;
+  to["encoder_ffn_dim"] = encoder.feedforward;
+  to["encoder_layers"] = encoder.layers;
+  to["init_std"] = encoder.init_std;
+  to["is_encoder_decoder"] = true;
+  to["tie_word_embeddings"] = encoder.tied_embeddings;
+  to["vocab_size"] = vocabulary;
 }
 
 void add_bart_names(NameMap& map, const BartLayout& layout) {

@@ -11,7 +11,7 @@
 namespace longhaul::models {
 namespace {
 
-bool causal(Form form) { return form != Form::kEncoder; }
+bool causal(Form form) { return form == Form::kDecoder; }
 
 void check_globals(const LongformerOptions& o, const ModelContext& context, const Complain& complain) {
   if (causal(o.body.form) && o.global_tokens != GlobalChoice::kNone) {
@@ -62,6 +62,31 @@ LongformerWindow LongformerOptions::window_of(int layer, bool causal_form) const
   return out;
 }
 
+void longformer_fields(FieldVisitor& v, LongformerOptions& o) {
+  v.list("window", o.window, {.min = 0, .unit = "tokens"}, {.min_size = 1},
+         "tokens on each side (two-sided; half of attention_window of public checkpoints), or visible keys, the own one "
+         "included (causal): one for all layers, or one for each");
+  v.list("dilation", o.dilation, {.min = 1, .unit = "tokens"}, {},
+         "steps between the keys of a window: one for all heads, one for each, or one for each head of each layer");
+  v.choice("global_tokens", o.global_tokens,
+           {{"auto", GlobalChoice::kAuto}, {"first", GlobalChoice::kFirst}, {"none", GlobalChoice::kNone}, {"list", GlobalChoice::kList}, {"data", GlobalChoice::kData}}, {},
+           "first: the first token of a sequence and of each document in it; list: global_positions; data: what the task marks, "
+           "such as a question; auto: first, and none for a decoder, where global tokens would let it see the future");
+  v.list("global_positions", o.global_positions, {.min = 0, .unit = "tokens"}, {}, "positions for global_tokens: list, counted from 0");
+}
+
+void resolve_longformer(LongformerOptions& o) {
+  if (o.global_tokens == GlobalChoice::kAuto) o.global_tokens = causal(o.body.form) ? GlobalChoice::kNone : GlobalChoice::kFirst;
+}
+
+void check_longformer(const LongformerOptions& o, const ModelContext& context, const Complain& complain) {
+  check_windows(o, complain);
+  check_globals(o, context, complain);
+  if (o.body.positions == Positions::kRotary && o.global_tokens != GlobalChoice::kNone) {
+    complain("positions", "= rotary turns queries and keys of one projection; global rows have their own: use model.global_tokens = none, or other positions");
+  }
+}
+
 FamilyInfo longformer_family() {
   FamilyInfo info = family_of<LongformerOptions>("longformer", "a sliding window beside global tokens that see all and are seen by all");
   info.cost = "time O(N (2 w + g) D + g N D) for w tokens on each side and g global tokens (causal: O(N w D)), memory O(N D)";
@@ -69,32 +94,19 @@ FamilyInfo longformer_family() {
   info.fields = [](FieldVisitor& v, FamilyOptions& base) {
     auto& o = dynamic_cast<LongformerOptions&>(base);
     body_fields(v, o.body);
-    v.list("window", o.window, {.min = 0, .unit = "tokens"}, {.min_size = 1},
-           "tokens on each side (two-sided; half of attention_window of public checkpoints), or visible keys, the own one "
-           "included (causal): one for all layers, or one for each");
-    v.list("dilation", o.dilation, {.min = 1, .unit = "tokens"}, {},
-           "steps between the keys of a window: one for all heads, one for each, or one for each head of each layer");
-    v.choice("global_tokens", o.global_tokens,
-             {{"auto", GlobalChoice::kAuto}, {"first", GlobalChoice::kFirst}, {"none", GlobalChoice::kNone}, {"list", GlobalChoice::kList}, {"data", GlobalChoice::kData}}, {},
-             "first: the first token of a sequence and of each document in it; list: global_positions; data: what the task marks, "
-             "such as a question; auto: first, and none for a decoder, where global tokens would let it see the future");
-    v.list("global_positions", o.global_positions, {.min = 0, .unit = "tokens"}, {}, "positions for global_tokens: list, counted from 0");
+    longformer_fields(v, o);
     encoder_layout_fields(v, o.layout);
   };
   info.resolve = [](FamilyOptions& base, const ModelContext& context) {
     auto& o = dynamic_cast<LongformerOptions&>(base);
     resolve_body(o.body, context);
-    if (o.global_tokens == GlobalChoice::kAuto) o.global_tokens = causal(o.body.form) ? GlobalChoice::kNone : GlobalChoice::kFirst;
+    resolve_longformer(o);
   };
   info.check = [](const FamilyOptions& base, const ModelContext& context, const Complain& complain) {
     const auto& o = dynamic_cast<const LongformerOptions&>(base);
     check_body(o.body, context, complain);
-    check_windows(o, complain);
-    check_globals(o, context, complain);
+    check_longformer(o, context, complain);
     check_encoder_layout(o.layout, o.body, complain);
-    if (o.body.positions == Positions::kRotary && o.global_tokens != GlobalChoice::kNone) {
-      complain("positions", "= rotary turns queries and keys of one projection; global rows have their own: use model.global_tokens = none, or other positions");
-    }
   };
   info.pattern = [](const FamilyOptions& base, Form form, const Extent& extent) {
     const auto& o = dynamic_cast<const LongformerOptions&>(base);

@@ -1,4 +1,4 @@
-// defines: LongformerOptions, longformer_family
+// defines: LongformerOptions, longformer_fields, resolve_longformer, check_longformer, longformer_family
 #pragma once
 #include <vector>
 
@@ -20,6 +20,12 @@ struct LongformerOptions : FamilyOptions {
   LongformerWindow window_of(int layer, bool causal) const;
   GlobalOptions globals() const { return {global_tokens, global_positions}; }
 };
+
+/// Windows and global tokens: their keys, the choice that `auto` stands for, and what cannot work. Shared with encoder-decoders
+/// over this encoder.
+void longformer_fields(FieldVisitor& v, LongformerOptions& o);
+void resolve_longformer(LongformerOptions& o);
+void check_longformer(const LongformerOptions& o, const ModelContext& context, const Complain& complain);
 
 FamilyInfo longformer_family();
 

@@ -11,7 +11,8 @@
 namespace longhaul::testing {
 
 /// While it lives, the n-th allocation of this thread (0 = the next) throws std::bad_alloc. Allocations that oneDNN and
-/// OpenMP make for themselves do not count: what those libraries do without memory is theirs.
+/// OpenMP make for themselves do not count: what those libraries do without memory is theirs. Nor do those of a
+/// nlohmann::json that is destroyed: it needs memory and cannot do without; the program then ends by its message.
 class FailingNew {
  public:
   explicit FailingNew(int64_t n);

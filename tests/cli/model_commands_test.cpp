@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 
 #include "framework/base/io.h"
@@ -146,6 +147,23 @@ TEST_F(ModelCommands, TheBestCheckpointIsMarkedAndOutlivesPruning) {
   EXPECT_EQ(call("checkpoint prune best --keep 1").code, 0) << error();
   EXPECT_EQ(best_steps(), std::vector<int64_t>{10});
   EXPECT_EQ(call("checkpoint verify best").code, 0);
+}
+
+TEST_F(ModelCommands, TheLastStepHasOneLineWithBothEvaluationsAndItsCheckpointKnowsThem) {
+  ASSERT_EQ(call("train run.yaml --run last --json --set train.steps=20 --set train.checkpoint.every=10 "
+                 "--set data.test=[text.txt]")
+                .code,
+            0)
+      << error();
+  std::istringstream lines(io::read_file(folder_->path() / "last" / "metrics.jsonl"));
+  std::vector<nlohmann::json> found;
+  for (std::string line; std::getline(lines, line);) found.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[1]["step"], 20);
+  EXPECT_TRUE(found[1].contains("loss") && found[1].contains("valid_loss") && found[1].contains("test_loss"));
+  EXPECT_EQ(found[1]["test_loss"], found[1]["valid_loss"]);
+  const auto listed = nlohmann::json::parse(call("checkpoint list last --json").out);
+  EXPECT_EQ(listed["checkpoints"].back()["best"], true);
 }
 
 TEST_F(ModelCommands, ARunTellsItsPlanAndWhatItMeasured) {

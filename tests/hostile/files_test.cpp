@@ -230,7 +230,7 @@ TEST_F(HostileFiles, Tokenizers) {
   };
   for (const Target& target : {Target{data::TokenizerKind::kBpe, 270, 300}, Target{data::TokenizerKind::kWord, 0, 150},
                                Target{data::TokenizerKind::kChar, 0, 150},
-                               Target{data::TokenizerKind::kSentencePiece, 290, 200}}) {
+                               Target{data::TokenizerKind::kSentencePiece, 280, 200}}) {
     const auto files = trained(target.kind, target.size)->files();
     Tally tally;
     attack(std::string(data::name_of(target.kind)).c_str(), target.often, [&](Mutator& mutator) {

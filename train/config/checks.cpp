@@ -253,8 +253,8 @@ models::ModelContext model_context(const Config& config) {
     context.sequence_length = std::max(context.sequence_length, stage.sequence_length);
   }
   context.form = form_of(config.data.objective);
-  context.sequence_length =
-      std::max(context.sequence_length, data::target_length_of(config.data.objective, context.sequence_length));
+  context.target_length = data::target_length_of(config.data.objective, context.sequence_length);
+  context.sequence_length = std::max(context.sequence_length, context.target_length);
   context.reversible = config.memory.reversible;
   return context;
 }

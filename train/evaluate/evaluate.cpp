@@ -10,6 +10,7 @@
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
 #include "train/evaluate/buckets.h"
+#include "train/trainer/model_batch.h"
 
 namespace longhaul::train {
 namespace {
@@ -32,13 +33,6 @@ int64_t stride_of(const EvaluationRequest& request) {
   check<ConfigError>(request.stride > 0, "[eval] protocol strided needs a stride of 1 to {} tokens, received {}",
                      request.context, request.stride);
   return request.stride;
-}
-
-Tensor on_device(const Tensor& tensor, Device device) {
-  if (tensor.device() == device) return tensor;
-  const Tensor copy = Tensor::empty(tensor.shape(), tensor.dtype(), device);
-  copy.copy_from_host(tensor.raw(), tensor.bytes());
-  return copy;
 }
 
 // Where the targets of a batch stand in the split.
@@ -104,8 +98,7 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
   const auto start = std::chrono::steady_clock::now();
   for (int64_t first = 0; first < batches.windows(); first += rows) {
     const data::Batch batch = batches.read(first, rows);
-    const auto loss = model.loss({.tokens = on_device(batch.tokens, model.device()), .documents = {}, .valid = {}},
-                                 on_device(batch.targets, model.device()), context, {});
+    const auto loss = model.loss(model_batch(batch, model.device()), context, {});
     const int64_t width = batch.tokens.size(1);
     const float* nll = loss.nll.data<float>();
     const int32_t* targets = batch.targets.data<int32_t>();

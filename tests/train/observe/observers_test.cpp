@@ -3,6 +3,8 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/train/temporary_folder.h"
 #include "train/observe/format.h"
@@ -167,6 +169,25 @@ TEST(Metrics, AStepHasOneLineWithItsEvaluation) {
             "\"valid_tokens\":7,\"valid_seconds\":2.0}\n"
             "{\"step\":2,\"valid_loss\":1.25,\"valid_perplexity\":3.5,\"valid_bits_per_byte\":null,"
             "\"valid_word_perplexity\":null,\"valid_tokens\":7,\"valid_seconds\":2.0}\n");
+}
+
+TEST(Metrics, WhatIsToldAfterACheckpointJoinsTheLineOfItsStep) {
+  TemporaryFolder folder;
+  MetricsFile file(folder.path() / "metrics.jsonl");
+  file.on_start({});
+  file.on_log(step(1));
+  file.on_log(step(2));
+  file.flush();
+  file.on_evaluation({.step = 2, .split = "test", .loss = 1.5, .perplexity = 4.5});
+  file.on_end({});
+  std::istringstream lines(io::read_file(folder.path() / "metrics.jsonl"));
+  std::vector<nlohmann::json> found;
+  for (std::string line; std::getline(lines, line);) found.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0]["step"], 1);
+  EXPECT_EQ(found[1]["step"], 2);
+  EXPECT_EQ(found[1]["loss"], 2.5);
+  EXPECT_EQ(found[1]["test_loss"], 1.5);
 }
 
 TEST(Metrics, AContinuedRunAddsToTheFile) {
