@@ -17,7 +17,7 @@ const FamilyInfo& family_of(const ModelSpec& spec) {
 
 int64_t Model::parameter_count() const {
   int64_t count = 0;
-  for (const auto& parameter : parameters()) count += parameter.variable.value().elements();
+  for (const auto& parameter : parameters()) count += parameter.variable.needs_gradient() ? parameter.variable.value().elements() : 0;
   return count;
 }
 
@@ -46,7 +46,12 @@ std::unique_ptr<SegmentMemory> Model::start_memory(const MemoryRequest&) const {
 
 ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end) {
   const auto part = [&](const Tensor& tensor) { return tensor.defined() ? tensor.slice(0, first, end) : Tensor(); };
-  const auto parts = [&](const ModelInputs& all) { return ModelInputs{part(all.tokens), part(all.documents), part(all.valid), part(all.focus), all.memory}; };
+  const auto parts = [&](const ModelInputs& all) {
+    ModelInputs out;
+    out.tokens = part(all.tokens), out.documents = part(all.documents), out.valid = part(all.valid), out.focus = part(all.focus);
+    out.token_types = part(all.token_types), out.memory = all.memory;
+    return out;
+  };
   return {parts(batch.inputs), part(batch.targets), parts(batch.source)};
 }
 
@@ -68,8 +73,10 @@ std::unique_ptr<Model> make_any_model(const ModelSpec& spec, uint64_t seed, Devi
 }
 
 std::unique_ptr<LanguageModel> make_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {
+  const FamilyInfo& family = family_of(spec);
+  check<ConfigError>(family.build != nullptr, "[model] family {} has the form encoder_decoder only", spec.family);
   nn::Initializer init(seed, device, dtype);
-  return family_of(spec).build(spec, init);
+  return family.build(spec, init);
 }
 
 std::unique_ptr<SequenceModel> make_sequence_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {

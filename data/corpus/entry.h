@@ -21,9 +21,9 @@ struct DataEntry {
   DocumentMode document = DocumentMode::kFile;
   // Columns of .tsv and .jsonl.
   std::string text;    // running text, text to classify; empty: "text"
-  std::string label;   // the class of a text; empty: "label"
-  std::string source;  // the input of a pair; empty: "source"
-  std::string target;  // the output of a pair; empty: "target"
+  std::string label = {};   // the class of a text; empty: "label"
+  std::string source = {};  // the input of a pair; empty: "source"
+  std::string target = {};  // the output of a pair; empty: "target"
   bool operator==(const DataEntry&) const = default;
 };
 

@@ -46,13 +46,12 @@ TokenSpan answer_span(const Tokenizer& tokenizer, std::string_view context, size
   return {first, std::max(first, last)};
 }
 
-std::optional<size_t> byte_of_character(std::string_view text, int64_t index) {
+size_t byte_of_character(std::string_view text, int64_t index) {
   size_t at = 0;
   for (int64_t i = 0; i < index; ++i) {
-    if (at >= text.size()) return std::nullopt;
+    if (at >= text.size()) return std::string::npos;
     at += static_cast<size_t>(utf8_step(text, at).length);
   }
-  if (at > text.size()) return std::nullopt;
   return at;
 }
 

@@ -1,7 +1,6 @@
 // defines: TokenSpan, answer_span, byte_of_character, normalized_answer, answer_f1
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,8 +18,8 @@ struct TokenSpan {
 /// context[0, end) differ.
 TokenSpan answer_span(const Tokenizer& tokenizer, std::string_view context, size_t begin, size_t end);
 
-/// The byte at which character `index` begins; nothing behind the end.
-std::optional<size_t> byte_of_character(std::string_view text, int64_t index);
+/// The byte at which character `index` begins; std::string::npos behind the end.
+size_t byte_of_character(std::string_view text, int64_t index);
 
 /// As the evaluation of Rajpurkar et al. 2016: lower case, no ASCII punctuation, no a, an, the, single blanks.
 std::string normalized_answer(std::string_view text);

@@ -161,12 +161,12 @@ class QuestionAnswering final : public Objective {
     check<DataError>(found != row.end() && found->is_number_integer(),
                      "[data] {}:{}: \"start\" must be a whole number, the character of the context where the answer begins",
                      path, line);
-    const bool before = found->is_number_unsigned() ? false : found->get<int64_t>() < 0;
-    const auto begin = before ? std::nullopt : byte_of_character(context, found->get<int64_t>());
-    check<DataError>(begin && std::string_view(context).substr(*begin).starts_with(text),
+    const bool before = !found->is_number_unsigned() && found->get<int64_t>() < 0;
+    const size_t begin = before ? std::string::npos : byte_of_character(context, found->get<int64_t>());
+    check<DataError>(begin <= context.size() && std::string_view(context).substr(begin).starts_with(text),
                      "[data] {}:{}: the answer \"{}\" does not stand at character {} of its context", path, line, text,
                      found->dump());
-    const TokenSpan span = answer_span(*tokenizer_->inner(), context, *begin, *begin + text.size());
+    const TokenSpan span = answer_span(*tokenizer_->inner(), context, begin, begin + text.size());
     return {.first = span.first, .last = span.last, .text = text};
   }
 };

@@ -71,11 +71,6 @@ std::shared_ptr<const Samples> causal_windows(std::shared_ptr<const TokenSource>
   return std::make_shared<CausalWindows>(std::move(source), sequence_length, cross_documents);
 }
 
-int64_t TrainingBatches::stream_begin(int64_t epoch, int64_t row) const {
-  const int64_t offset = options_.shuffle ? permuted(options_.seed, epoch, options_.sequence_length, 0) : 0;
-  return offset + row * stream_length_;
-}
-
 int64_t TrainingBatches::sample_at(int64_t g) const {
   check<InternalError>(g >= 0, "global sample {}", g);
   const int64_t samples = all_->count();

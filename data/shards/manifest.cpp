@@ -58,7 +58,7 @@ std::optional<Prepared> open_prepared(const std::string& folder) {
     if (!there) return;
     try {
       const Json json = Json::parse(io::read_file(path, uint64_t{1} << 30));
-      check<DataError>(json.at("format") == kFormat && json.at("version") == 1,
+      check<DataError>(json.at("format").get_ref<const std::string&>() == kFormat && json.at("version") == 1,
                        "[data] {} is no manifest of token shards", path);
       out.key = json.at("key");
       out.tokenizer_hash = json.at("tokenizer");

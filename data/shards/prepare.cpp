@@ -166,6 +166,18 @@ void tokenise(const std::vector<Input>& inputs, const Tokenizer& tokenizer, cons
   }
 }
 
+/// Takes away what is still under the temporary name, however the work ends; once it is renamed there is nothing.
+struct Unfinished {
+  std::string folder;
+  ~Unfinished() {
+    try {
+      io::remove_all(folder);
+    } catch (const std::exception&) {
+      // What made the work end matters more.
+    }
+  }
+};
+
 }  // namespace
 
 std::string default_cache_folder() {
@@ -209,26 +221,21 @@ Prepared prepare_split(const std::string& name, const std::vector<DataEntry>& en
   if (auto found = open_prepared(folder)) return *found;
 
   io::make_folders(cache);
-  out.folder = fmt::format("{}.tmp-{}", folder, ::getpid());
+  const Unfinished unfinished{fmt::format("{}.tmp-{}", folder, ::getpid())};
+  out.folder = unfinished.folder;
   io::remove_all(out.folder);
   io::make_folder(out.folder);
-  try {
-    tokenise(inputs, tokenizer, policy, limits, out);
-    check<DataError>(!out.shards.empty(),
-                     "[data] {} holds no text: {} {} without any\n"
-                     "  hint: give files that hold text, or a larger part of them",
-                     name, inputs.size(),
-                     inputs.size() == 1 ? "file (" + inputs[0].path + ")" : "files, the first " + inputs[0].path + ",");
-    io::write_new_file(out.folder + "/manifest.json", manifest_text(out));
-    io::sync_folder(out.folder);
-  } catch (...) {
-    io::remove_all(out.folder);
-    throw;
-  }
+  tokenise(inputs, tokenizer, policy, limits, out);
+  check<DataError>(!out.shards.empty(),
+                   "[data] {} holds no text: {} {} without any\n"
+                   "  hint: give files that hold text, or a larger part of them",
+                   name, inputs.size(),
+                   inputs.size() == 1 ? "file (" + inputs[0].path + ")" : "files, the first " + inputs[0].path + ",");
+  io::write_new_file(out.folder + "/manifest.json", manifest_text(out));
+  io::sync_folder(out.folder);
   try {
     io::rename(out.folder, folder);
   } catch (const IoError&) {
-    io::remove_all(out.folder);
     if (auto found = open_prepared(folder)) return *found;  // another process was faster
     throw;
   }

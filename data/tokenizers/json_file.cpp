@@ -95,7 +95,7 @@ std::pair<std::string, std::string> native_file(TokenizerKind kind, const Json& 
 
 bool is_native(const Json& json) {
   const auto format = json.find("format");
-  return format != json.end() && *format == kFormat;
+  return format != json.end() && format->is_string() && format->get_ref<const std::string&>() == kFormat;
 }
 
 std::shared_ptr<const Tokenizer> load_native(const Json& json, const std::string& path) {

@@ -47,10 +47,13 @@ class VouchedFile {
  private:
   void check_hash(const std::string& name, const std::string& hash, const Tensor& into) const {
     if (into.device().is_meta()) return;
-    const ManifestTensor& expected = *expected_.at(name);
-    check<CheckpointError>(hash == expected.sha256,
+    const auto expected = expected_.find(name);
+    check<CheckpointError>(expected != expected_.end(), "[checkpoint] {}: the manifest lists no tensor \"{}\"",
+                           reader_.path().string(), name);
+    const ManifestTensor& vouched = *expected->second;
+    check<CheckpointError>(hash == vouched.sha256,
                            "[checkpoint] {}: tensor \"{}\" does not match its hash (bytes {}..{})",
-                           reader_.path().string(), name, expected.begin, expected.end - 1);
+                           reader_.path().string(), name, vouched.begin, vouched.end - 1);
   }
 
   const ManifestFile& vouched_;

@@ -52,27 +52,25 @@ void Arena::provide_spares() {
   ++nodes_;
 }
 
-int64_t Arena::take(int64_t bytes) {
+int64_t Arena::take(int64_t bytes, int64_t limit) {
   provide_spares();
-  ++out_;
   const auto found = free_by_size_.lower_bound({bytes, 0});
   if (found != free_by_size_.end()) {
     const auto [size, offset] = *found;
     remove_free(free_by_offset_.find(offset));
     if (size > bytes) insert_free(offset + bytes, size - bytes);
+    ++out_;
     return offset;
   }
   // Nothing fits: grow at the top, starting inside a free block that touches it.
-  int64_t offset = top_;
-  if (!free_by_offset_.empty()) {
-    const auto last = std::prev(free_by_offset_.end());
-    if (last->first + last->second == top_) {
-      offset = last->first;
-      remove_free(last);
-    }
-  }
+  const auto last = free_by_offset_.empty() ? free_by_offset_.end() : std::prev(free_by_offset_.end());
+  const bool touches = last != free_by_offset_.end() && last->first + last->second == top_;
+  const int64_t offset = touches ? last->first : top_;
+  if (bytes > limit - offset) return -1;
+  if (touches) remove_free(last);
   top_ = offset + bytes;
   ++growths_;
+  ++out_;
   return offset;
 }
 
@@ -133,16 +131,17 @@ DeviceMemory::~DeviceMemory() {
 DeviceMemory::Block DeviceMemory::allocate(int64_t requested) {
   const std::lock_guard lock(mutex_);
   if (fail_in_ > 0 && --fail_in_ == 0) fail("[memory] allocation of {} bytes failed (injected)", requested);
+  constexpr int64_t kNoLimit = (int64_t{1} << 62) - 1;
+  const int64_t limit = backed_ ? range_ : kNoLimit;
   Block block;
-  block.bytes = round_up(requested);
+  block.bytes = requested <= limit ? round_up(requested) : requested;
   block.family = current_family;
-  block.offset = arena_.take(block.bytes);
+  block.offset = requested <= limit ? arena_.take(block.bytes, limit) : -1;
+  if (block.offset < 0) {
+    fail("[memory] no room for a tensor of {} bytes: {} bytes are live in an address range of {}\n"
+           "  hint: `longhaul plan` shows what needs the memory", requested, report_.total_live, limit);
+  }
   if (backed_) {
-    if (arena_.reserved() > range_) {
-      arena_.give(block.offset, block.bytes);
-      fail("[memory] no room for a tensor of {} bytes: {} bytes are live in an address range of {}\n"
-           "  hint: `longhaul plan` shows what needs the memory", requested, report_.total_live, range_);
-    }
     block.data = base_ + block.offset;
     LONGHAUL_UNPOISON(block.data, block.bytes);
   }

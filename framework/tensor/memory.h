@@ -48,8 +48,9 @@ struct MemoryReport {
 class Arena {
  public:
   static constexpr int64_t kAlignment = 64;
-  /// Offset of a block; `bytes` is a multiple of kAlignment. Nothing has changed when it throws.
-  int64_t take(int64_t bytes);
+  /// Offset of a block that ends at `limit` or before; `bytes` is a multiple of kAlignment. -1, and nothing has changed,
+  /// when there is none; nothing has changed when it throws.
+  int64_t take(int64_t bytes, int64_t limit);
   void give(int64_t offset, int64_t bytes) noexcept;
   int64_t reserved() const { return top_; }
   int64_t growths() const { return growths_; }

@@ -8,6 +8,7 @@ namespace longhaul::models {
 
 FamilyInfo transformer_xl_family() {
   FamilyInfo info = family_of<RecurrentOptions>("transformer_xl", "segments that see the states of earlier ones, with relative positions");
+  info.cost = "time O(N (M + L) D) for segments of L tokens that see a memory of M, memory O((M + L) D); a generated token O(M D)";
   info.fields = [](FieldVisitor& v, FamilyOptions& o) { recurrent_fields(v, dynamic_cast<RecurrentOptions&>(o)); };
   info.resolve = [](FamilyOptions& o, const ModelContext& context) { resolve_recurrent(dynamic_cast<RecurrentOptions&>(o), context); };
   info.check = [](const FamilyOptions& o, const ModelContext& context, const Complain& complain) {

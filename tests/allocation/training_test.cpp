@@ -7,7 +7,6 @@
 #include "data/dataset.h"
 #include "framework/base/threads.h"
 #include "tests/allocation/failing_new.h"
-#include "tests/support/tier.h"
 #include "tests/train/trainer/tiny_run.h"
 #include "train/trainer/from_config.h"
 #include "train/trainer/stages.h"
@@ -27,7 +26,7 @@ class OutOfMemory : public ::testing::Test {
 TEST_F(OutOfMemory, AConfigurationIsNotLoaded) {
   run.config();
   const std::string path = (run.folder / "tiny.yaml").string();
-  EXPECT_GT(each_allocation_fails([&] { config::load_config(path, {"model.dim=32"}); }, nothing), 500);
+  EXPECT_GT(each_allocation_fails([&] { config::load_config(path, {"model.dim=32"}); }, nothing, 5), 500);
 }
 
 TEST_F(OutOfMemory, NoTokenizerIsTrainedOrLoaded) {
@@ -48,10 +47,10 @@ TEST_F(OutOfMemory, NoTokenizerIsTrainedOrLoaded) {
                     const auto made = data::train_tokenizer(options, source);
                     made->save(folder.string());
                     const auto read = data::load_tokenizer_folder(folder.string());
-                    EXPECT_EQ(read->hash_hex(), made->hash_hex());
-                    EXPECT_EQ(read->decode(read->encode("ab cd")), "ab cd");
+                    EXPECT_TRUE(read->hash() == made->hash());
+                    EXPECT_TRUE(read->encode(text) == made->encode(text));
                   },
-                  [&](int64_t) { fs::remove_all(folder); }),
+                  [&](int64_t) { fs::remove_all(folder); }, 13),
               20)
         << data::name_of(kind);
   }
@@ -75,7 +74,8 @@ TEST_F(OutOfMemory, NoHalfTokenisedTextStays) {
                     ASSERT_EQ(found.path().filename().string().find(".tmp"), std::string::npos) << n;
                   }
                   fs::remove_all(cache);
-                }),
+                },
+                3),
             100);
 }
 
@@ -96,7 +96,7 @@ TEST_F(OutOfMemory, AStepEndsWithAnError) {
     const Stage stage = stages_of(config).front();
     Trainee trainee(config, 256, stage, 2);
     const Tensor tokens = Tensor::zeros({4, 16}, DType::kI32, Device::cpu());
-    const StepInput input{.tokens = tokens, .targets = tokens, .scored = 64, .step = 1, .learning_rate = 1e-3};
+    const StepInput input{.batch = {.inputs = {.tokens = tokens}, .targets = tokens}, .scored = 64, .step = 1, .learning_rate = 1e-3};
     const auto clear = [&] {
       for (const nn::NamedParameter& p : trainee.model().parameters()) p.variable.clear_gradient();
     };
@@ -139,7 +139,7 @@ TEST_F(OutOfMemory, AStepEndsWithAnError) {
 TEST_F(OutOfMemory, ASessionEndsWithAnErrorAndCanBeContinued) {
   run.overrides = {"run.threads=1", "train.checkpoint.every=2"};
   EXPECT_EQ(run.session("whole").exit_code, 0);
-  const int64_t stride = longhaul::testing::nightly() ? 1 : 97;
+  const int64_t stride = longhaul::testing::nightly() ? 11 : 1499;
   int64_t failed = 0;
   for (int64_t n = 0;; n += stride) {
     fs::remove_all(run.folder / "cut");
@@ -159,7 +159,7 @@ TEST_F(OutOfMemory, ASessionEndsWithAnErrorAndCanBeContinued) {
     run.expect_same("whole", "cut", 6);
     if (HasFailure()) break;
   }
-  EXPECT_GT(failed, 20);
+  EXPECT_GT(failed, 5);
   set_thread_count(0);
 }
 

@@ -1,4 +1,7 @@
 #include "framework/attention/relative_attention.h"
+#include "framework/ops/rows.h"
+#include "framework/ops/shape.h"
+#include "framework/pattern/builder.h"
 #include "framework/pattern/builders.h"
 #include "tests/cases/case_table.h"
 
@@ -88,7 +91,49 @@ const bool kProjectedRelative = add_cases({
     projected_relative("over a tile border", 1, 67, 3, 70, Use::kCorrectness),
 });
 
+Tensor flags(std::vector<uint8_t> values, Device device) {
+  const auto count = static_cast<int64_t>(values.size());
+  return Tensor::of<uint8_t>({1, 1, count}, values, device);
+}
+
+/// A window beside side keys that every query sees.
+attention::AttentionSpec beside_side_keys(In in) {
+  PatternBuilder builder(Extent::square(6));
+  builder.side_keys(3);
+  TileRule band;
+  band.terms = kBand | kNotGlobal;
+  band.band_lo = -1, band.band_hi = 1;
+  builder.add(0, 0, 0, band).add_side(0, 0, 0, {});
+  attention::AttentionSpec spec = with(builder.build());
+  spec.key.global = flags({0, 1, 0, 0, 1, 0}, in[0].device());
+  spec.side.valid = flags({1, 0, 1}, in[0].device());
+  spec.side_key = in[1], spec.side_value = in[2];
+  return spec;
+}
+
+/// Rows that attention leaves out, written over: together they have the gradients of one op.
+Out overwritten(In in) {
+  attention::AttentionSpec spec = with(pattern::causal(Extent::square(6)));
+  spec.query.valid = flags({1, 0, 1, 1, 0, 1}, in[0].device());
+  const Variable rows = ops::reshape(attention::self_attention(in[0], 1, 1, spec), {6, 8});
+  return {ops::overwrite_rows(rows, Tensor::of<int32_t>({3}, {4, -1, 1}, in[0].device()), in[1])};
+}
+
+const bool kProjected = add_cases({
+    {.op = "projected_attention", .name = "queries of other rows", .inputs = {{{2, 5, 16}}, {{2, 9, 32}}},
+     .call = [](In in) -> Out { return {attention::projected_attention(in[0], in[1], 2, 2, with(pattern::dense({5, 9, 0, 0})))}; }, .tolerance = kAttention},
+    {.op = "projected_attention", .name = "grouped heads, absent queries and keys", .inputs = {{{1, 4, 32}}, {{1, 7, 16}}},
+     .call = [](In in) -> Out {
+       auto spec = with(pattern::dense({4, 7, 0, 0}));
+       spec.query.valid = flags({1, 0, 1, 1}, in[0].device()), spec.key.valid = flags({1, 1, 1, 0, 1, 0, 1}, in[0].device());
+       return {attention::projected_attention(in[0], in[1], 4, 1, spec)};
+     }, .tolerance = kAttention},
+    {.op = "overwrite_rows", .name = "rows that attention leaves out", .inputs = {{{1, 6, 24}}, {{3, 8}}}, .call = overwritten, .tolerance = kAttention},
+});
+
 const bool kSelf = add_cases({
+    {.op = "self_attention", .name = "side keys beside a window", .inputs = {{{1, 6, 48}}, {{1, 2, 3, 8}}, {{1, 2, 3, 8}}}, .call = [](In in) -> Out { return {attention::self_attention(in[0], 2, 2, beside_side_keys(in))}; },
+     .tolerance = kAttention},
     {.op = "self_attention", .name = "fused projection, causal", .inputs = {{{2, 11, 3 * 2 * 8}}}, .call = [](In in) -> Out { return {attention::self_attention(in[0], 2, 2, with(pattern::causal(Extent::square(11))))}; },
      .tolerance = kAttention},
     {.op = "self_attention", .name = "grouped heads in blocks", .inputs = {{{1, 10, 6 * 8}}}, .call = [](In in) -> Out { return {attention::self_attention(in[0], 4, 1, with(pattern::blocks(Extent::square(10), 4, true)))}; },

@@ -58,6 +58,8 @@ const bool kNorm = add_cases({
 const bool kRows = add_cases({
     {.op = "embedding", .name = "repeated, absent and unused rows", .inputs = {{{9, 11}}},
      .call = [](In in) -> Out { return {ops::embedding(in[0], ids(in[0], {3, 0, 3, -1, 8, 3, 0}), in[0].dtype())}; }, .tolerance = kStatistics},
+    {.op = "gather_rows", .name = "some, one of them absent", .inputs = {{{9, 11}}}, .call = [](In in) -> Out { return {ops::gather_rows(in[0], ids(in[0], {3, 0, -1, 8, 5}))}; }},
+    {.op = "gather_rows", .name = "beside another use", .inputs = {{{5, 8}}}, .call = [](In in) -> Out { return {ops::gather_rows(in[0], ids(in[0], {4, 1})), ops::scale(in[0], 2)}; }},
     {.op = "replace_rows", .name = "two of five", .inputs = {{{5, 9}}, {{3, 9}}}, .call = [](In in) -> Out { return {ops::replace_rows(in[0], ids(in[0], {4, -1, 1}), in[1])}; }, .tolerance = kStatistics},
     {.op = "rotary", .name = "queries and keys of a fused projection", .inputs = {{{2, 5, 6, 8}}},
      .call = [](In in) -> Out { return {ops::rotary(in[0], ids(in[0], {0, 1, 2, 3, 70}), 0, 4, 10000)}; }, .tolerance = {{DType::kF32, {4e-6}}, {DType::kBF16, {2e-2, "results have 8 bits of mantissa"}}}},

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 
 #include "framework/base/io.h"
@@ -148,6 +149,23 @@ TEST_F(ModelCommands, TheBestCheckpointIsMarkedAndOutlivesPruning) {
   EXPECT_EQ(call("checkpoint verify best").code, 0);
 }
 
+TEST_F(ModelCommands, TheLastStepHasOneLineWithBothEvaluationsAndItsCheckpointKnowsThem) {
+  ASSERT_EQ(call("train run.yaml --run last --json --set train.steps=20 --set train.checkpoint.every=10 "
+                 "--set data.test=[text.txt]")
+                .code,
+            0)
+      << error();
+  std::istringstream lines(io::read_file(folder_->path() / "last" / "metrics.jsonl"));
+  std::vector<nlohmann::json> found;
+  for (std::string line; std::getline(lines, line);) found.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[1]["step"], 20);
+  EXPECT_TRUE(found[1].contains("loss") && found[1].contains("valid_loss") && found[1].contains("test_loss"));
+  EXPECT_EQ(found[1]["test_loss"], found[1]["valid_loss"]);
+  const auto listed = nlohmann::json::parse(call("checkpoint list last --json").out);
+  EXPECT_EQ(listed["checkpoints"].back()["best"], true);
+}
+
 TEST_F(ModelCommands, ARunTellsItsPlanAndWhatItMeasured) {
   ASSERT_EQ(call("train run.yaml --run small --set train.steps=3 --set memory.budget=1MiB").code, 0) << error();
   const std::string told = error();
@@ -168,7 +186,8 @@ TEST_F(ModelCommands, APatternOfAFamilyTakesItsKeys) {
   EXPECT_EQ(call("pattern local --length 100 --set model.windw=1").code, 2);
   EXPECT_THAT(error(), HasSubstr("did you mean \"window\"?"));
   EXPECT_EQ(call("pattern local --length 3 --set model.window=1").out,
-            "3 queries x 3 keys; 3 pairs visible (33.33 %); 1 tile of 64 x 64 visited, 0 of them full\n#\n #\n  #\n");
+            "3 queries x 3 keys; 3 pairs visible (33.33 %); 1 tile of 64 x 64 visited, 0 of them full\n#\n #\n  #\n"
+            "cost of a layer: time O(N w D), memory O(N D)\n");
 }
 
 TEST_F(ModelCommands, PlanPatternParityAndBenchAnswerInJson) {

@@ -230,18 +230,22 @@ TEST_F(HostileFiles, Tokenizers) {
   };
   for (const Target& target : {Target{data::TokenizerKind::kBpe, 270, 300}, Target{data::TokenizerKind::kWord, 0, 150},
                                Target{data::TokenizerKind::kChar, 0, 150},
-                               Target{data::TokenizerKind::kSentencePiece, 290, 200}}) {
+                               Target{data::TokenizerKind::kSentencePiece, 279, 200}}) {
     const auto files = trained(target.kind, target.size)->files();
     Tally tally;
     attack(std::string(data::name_of(target.kind)).c_str(), target.often, [&](Mutator& mutator) {
       io::remove_all(at("tokenizer"));
       io::make_folder(at("tokenizer"));
+      std::string path;
       for (const auto& [name, content] : files) {
-        const bool binary = name.ends_with(".model");
-        io::write_new_file(at("tokenizer") / name, binary ? mutator.bytes(content) : mutator.text(content));
+        const bool model = name.ends_with(".model");
+        // What stands beside a SentencePiece model holds its hash; here the model comes alone.
+        if (!model && target.kind == data::TokenizerKind::kSentencePiece) continue;
+        path = (at("tokenizer") / name).string();
+        io::write_new_file(path, model ? mutator.bytes(content) : mutator.text(content));
       }
       tally.add(reads<DataError>([&] {
-        const auto tokenizer = data::load_tokenizer_folder(at("tokenizer").string());
+        const auto tokenizer = data::load_any_tokenizer(path);
         data::EncodedText out;
         reads<DataError>([&] { tokenizer->encode_front(text, true, out); });
         for (const int32_t id : out.ids) {

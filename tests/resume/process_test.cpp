@@ -65,7 +65,7 @@ TEST_F(Processes, StoppedAtRandomMomentsTheRunEndsAsTheUnbrokenOne) {
   const int runs = longhaul::testing::nightly() ? 60 : 6;
   const std::vector<std::vector<int>> actions = {{SIGTERM}, {SIGTERM, SIGTERM}, {SIGINT},           {SIGINT, SIGTERM},
                                                  {SIGKILL}, {SIGKILL},          {SIGUSR1, SIGTERM}, {SIGTERM, SIGKILL}};
-  const Program::Surroundings slow{.environment = {{"LONGHAUL_IO_FAULTS", "slow=300"}}};
+  const Program::Surroundings slow = with_faults("slow=300");
   int stopped = 0, killed = 0, saving = 0;
   for (int number = 0; number < runs; ++number) {
     const std::string name = fmt::format("run{}", number);
@@ -117,7 +117,7 @@ TEST_F(Processes, StoppedAtRandomMomentsTheRunEndsAsTheUnbrokenOne) {
 TEST_F(Processes, AUserSignalSavesAndGoesOn) {
   ASSERT_EQ(train("whole"), 0) << said;
   run.overrides.push_back("train.checkpoint.keep=50");
-  Program program(train_arguments(run, "run"), output(), {.environment = {{"LONGHAUL_IO_FAULTS", "slow=300"}}});
+  Program program(train_arguments(run, "run"), output(), with_faults("slow=300"));
   wait_until(program, [&] { return journal_step("run") >= 5; });
   for (int i = 0; i < 20 && program.running(); ++i) {
     program.send(SIGUSR1);
@@ -137,7 +137,7 @@ TEST_F(Processes, AFullDiskEndsTheRunAndCostsNothingThatWasSaved) {
   ASSERT_EQ(train("whole"), 0) << said;
   const rlim_t optimizer = fs::file_size(run.checkpoint("whole", 40) / "optimizer.safetensors");
   // A new run: no save fits.
-  EXPECT_EQ(train("new", {.environment = {}, .largest_file = optimizer - 1}), 1);
+  EXPECT_EQ(train("new", {.environment = {}, .largest_file = optimizer - 1, .memory = RLIM_INFINITY}), 1);
   EXPECT_NE(said.find("optimizer.safetensors"), std::string::npos) << said;
   EXPECT_NE(said.find("EFBIG"), std::string::npos) << said;
   EXPECT_EQ(newest_step("new"), 0);
@@ -145,7 +145,7 @@ TEST_F(Processes, AFullDiskEndsTheRunAndCostsNothingThatWasSaved) {
   run.expect_same("whole", "new", 40);
   // A run with a checkpoint keeps it.
   run.session_stopped_after("later", 9);
-  EXPECT_EQ(train("later", {.environment = {}, .largest_file = optimizer - 1}), 1);
+  EXPECT_EQ(train("later", {.environment = {}, .largest_file = optimizer - 1, .memory = RLIM_INFINITY}), 1);
   EXPECT_EQ(newest_step("later"), 9);
   EXPECT_FALSE(anywhere(run.folder / "later/checkpoints", ".tmp-")) << "a half save was left";
   ASSERT_EQ(train("later"), 0) << said;
@@ -199,7 +199,7 @@ TEST_F(Processes, ARunThatCannotHoldItsCheckpointsStopsBeforeTheFirstStep) {
 
 TEST_F(Processes, ASecondRunInTheFolderIsToldOfTheFirst) {
   Program first(train_arguments(run, "run"), run.folder / "first.txt",
-                {.environment = {{"LONGHAUL_IO_FAULTS", "slow=2000"}}});
+                with_faults("slow=2000"));
   wait_until(first, [&] { return journal_step("run") >= 2; });
   const std::string before = content(run.folder / "run/config.yaml");
   EXPECT_EQ(train("run"), 1);
@@ -212,6 +212,24 @@ TEST_F(Processes, ASecondRunInTheFolderIsToldOfTheFirst) {
   first.send(SIGKILL);
   first.wait();
   EXPECT_EQ(train("run"), 0) << "a lock whose holder was killed blocks: " << said;
+}
+
+/// With less memory than it needs the program says so; it is never ended by a signal.
+TEST_F(Processes, WithoutMemoryTheProgramEndsWithAMessage) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  run.overrides.push_back("run.threads=1");
+  int short_of_memory = 0;
+  for (rlim_t megabytes = 180; megabytes <= 660; megabytes += 40) {
+    const int code = train("small", {.environment = {}, .largest_file = RLIM_INFINITY, .memory = megabytes << 20});
+    EXPECT_TRUE(code == 0 || code == 1) << megabytes << " MiB: " << code << "\n" << said;
+    if (code == 1) {
+      ++short_of_memory;
+      EXPECT_NE(said.find("memory"), std::string::npos) << megabytes << " MiB: " << said;
+    }
+  }
+  EXPECT_GT(short_of_memory, 0);
+  EXPECT_EQ(train("small"), 0) << said;
+#endif
 }
 
 TEST_F(Processes, TheResolvedConfigurationReproducesTheRun) {
@@ -288,7 +306,7 @@ TEST_F(Starts, TokenizingIsLeftAtOnce) {
   write_long_text(4 << 20);
   put(run.folder / "tiny.yaml", run.yaml);
   // A read of a text takes a quarter of a second, so that the signal comes while much is still to be read.
-  const Program::Surroundings slow{.environment = {{"LONGHAUL_IO_FAULTS", "slow=250000,op=read,path=train.txt"}}};
+  const Program::Surroundings slow = with_faults("slow=250000,op=read,path=train.txt");
   for (const auto& signals : std::vector<std::vector<int>>{{SIGTERM}, {SIGINT, SIGINT}, {SIGTERM, SIGINT, SIGUSR1}}) {
     expect_stops(train_arguments(run, "run"), slow, signals,
                  [&] { return anywhere(run.folder / "cache", ".tmp-"); });
@@ -313,7 +331,7 @@ TEST_F(Starts, TrainingATokenizerIsLeftAtOnce) {
 TEST_F(Starts, AResumedRunIsLeftAtAnyMomentOfItsStart) {
   ASSERT_EQ(train("whole"), 0) << said;
   run.session_stopped_after("run", 9);
-  const Program::Surroundings slow{.environment = {{"LONGHAUL_IO_FAULTS", "slow=5000"}}};
+  const Program::Surroundings slow = with_faults("slow=5000");
   int before_the_first_step = 0;
   for (int moment = 0; moment < 12; ++moment) {
     const int64_t from = journal_step("run");

@@ -19,6 +19,7 @@ class Program {
   struct Surroundings {
     std::map<std::string, std::string> environment;
     rlim_t largest_file = RLIM_INFINITY;  // bytes
+    rlim_t memory = RLIM_INFINITY;        // bytes of address space
   };
 
   Program(const std::vector<std::string>& arguments, const fs::path& output) : Program(arguments, output, {}) {}
@@ -34,8 +35,8 @@ class Program {
       if (!freopen("/dev/null", "r", stdin) || !freopen(output.c_str(), "w", stdout)) _exit(99);
       dup2(STDOUT_FILENO, STDERR_FILENO);
       for (const auto& [name, value] : around.environment) setenv(name.c_str(), value.c_str(), 1);
-      const rlimit limit{around.largest_file, around.largest_file};
-      if (around.largest_file != RLIM_INFINITY && setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(99);
+      limit(RLIMIT_FSIZE, around.largest_file);
+      limit(RLIMIT_AS, around.memory);
       execv(argv[0], argv.data());
       _exit(99);
     }
@@ -71,10 +72,21 @@ class Program {
   std::string output() const { return content(output_); }
 
  private:
+  static void limit(__rlimit_resource_t resource, rlim_t most) {
+    const rlimit both{most, most};
+    if (most != RLIM_INFINITY && setrlimit(resource, &both) != 0) _exit(99);
+  }
   fs::path output_;
   pid_t id_ = -1;
   int status_ = 0;
 };
+
+/// Operations of the I/O layer are slowed or fail, as a FaultPlan says.
+inline Program::Surroundings with_faults(const std::string& plan) {
+  Program::Surroundings out;
+  out.environment["LONGHAUL_IO_FAULTS"] = plan;
+  return out;
+}
 
 /// `train` on the configuration of a tiny run, in the run folder `name`.
 inline std::vector<std::string> train_arguments(const TinyRun& run, const std::string& name,

@@ -118,8 +118,7 @@ struct Learner {
   }
   double run(int64_t number) const {
     return step
-        ->run({.tokens = ids(model->device(), 1),
-               .targets = ids(model->device(), 2),
+        ->run({.batch = {.inputs = {.tokens = ids(model->device(), 1)}, .targets = ids(model->device(), 2)},
                .scored = kBatch * kLength,
                .step = number,
                .learning_rate = 3e-3})

@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
+#include <exception>
 #include <functional>
 #include <new>
 
@@ -89,6 +91,23 @@ std::string usage_message(const CLI::App& root, const CLI::ParseError& error) {
   return fmt::format("[usage] {}\n  next: {} --help", what, command_path(app));
 }
 
+constexpr const char* kNoMemory =
+    "[memory] the system gave no more memory\n  hint: longhaul plan CONFIG says what a run needs";
+
+// Destructors of some libraries need memory, and cannot say so when there is none.
+[[noreturn]] void end_at_once() noexcept {
+  try {
+    if (const std::exception_ptr current = std::current_exception()) std::rethrow_exception(current);
+  } catch (const std::bad_alloc&) {
+    for (const char* part : {"error: ", kNoMemory, "\n"}) {
+      if (::write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
+    }
+    ::_exit(static_cast<int>(ErrorKind::kFailure));
+  } catch (...) {
+  }
+  std::abort();
+}
+
 int run_guarded(const std::function<int()>& body, bool color) {
   try {
     return body();
@@ -100,7 +119,7 @@ int run_guarded(const std::function<int()>& body, bool color) {
                 color);
     return 128 + stop.signal;
   } catch (const std::bad_alloc&) {
-    print_error("[memory] the system gave no more memory\n  hint: longhaul plan CONFIG says what a run needs", color);
+    print_error(kNoMemory, color);
     return static_cast<int>(ErrorKind::kFailure);
   } catch (const std::exception& error) {
     print_error(InternalError(error.what()).what(), color);
@@ -111,6 +130,7 @@ int run_guarded(const std::function<int()>& body, bool color) {
 }  // namespace
 
 int run_program(int argc, char** argv) {
+  std::set_terminate(end_at_once);
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit of its size is a failed write, not the end
   CLI::App app("Train long-sequence language models from one YAML file.", "longhaul");
   GlobalFlags flags;

@@ -63,8 +63,17 @@ int run_eval(const EvalOptions& options, Console& console) {
   check<ConfigError>(causal || options.plot.empty(),
                      "[eval] --plot draws the loss by position of causal models; this one's objective is {}",
                      opened.objective->info().name);
+  // Columns have the names they had in training, unless a flag says otherwise.
+  std::vector<data::DataEntry> entries = options.data.entries();
+  if (!opened.config.data.train.empty()) {
+    const data::DataEntry& known = opened.config.data.train.front();
+    for (data::DataEntry& entry : entries) {
+      if (entry.text.empty() && opened.objective->info().table) entry.text = known.text;
+      entry.label = known.label, entry.source = known.source, entry.target = known.target;
+    }
+  }
   const data::Split split = opened.objective->open(
-      "data", options.data.entries(), {.corpus = opened.config.data.corpus, .cache_folder = opened.config.data.cache});
+      "data", entries, {.corpus = opened.config.data.corpus, .cache_folder = opened.config.data.cache});
 
   train::EvaluationRequest request;
   const bool recurrent = models::find_family(opened.model->spec().family)->streams != nullptr;

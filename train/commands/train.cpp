@@ -23,7 +23,8 @@ log::Level level_of(const Console& console) {
 }  // namespace
 
 int run_train(const TrainOptions& options, Console& console) {
-  const train::SignalScope signals;
+  // Until the process has ended: a signal that comes late must not undo what the exit code says.
+  [[maybe_unused]] static const auto* signals = new train::SignalScope;
   config::Config config = config::load_config(options.config, options.set).config;
   if (!options.init_from.empty()) config.run.init_from = std::filesystem::absolute(options.init_from).string();
 

@@ -11,6 +11,7 @@
 #include "framework/base/error.h"
 #include "models/common/segment_memory.h"
 #include "train/evaluate/buckets.h"
+#include "train/trainer/model_batch.h"
 
 namespace longhaul::train {
 namespace {
@@ -31,13 +32,6 @@ int64_t stride_of(const EvaluationRequest& request) {
   check<ConfigError>(request.stride > 0, "[eval] protocol strided needs a stride of 1 to {} tokens, received {}",
                      request.context, request.stride);
   return request.stride;
-}
-
-Tensor on_device(const Tensor& tensor, Device device) {
-  if (tensor.device() == device) return tensor;
-  const Tensor copy = Tensor::empty(tensor.shape(), tensor.dtype(), device);
-  copy.copy_from_host(tensor.raw(), tensor.bytes());
-  return copy;
 }
 
 // Where the targets of a batch stand in the split.
@@ -117,12 +111,7 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
     // A stream begins with the split, or with each document.
     if (memory && (first == 0 || (!request.cross_documents && batch.positions.data<int32_t>()[0] == 0))) memory->reset();
     const int64_t before = memory ? memory->filled(0, 1) : 0;
-    const bool by_document = memory && memory->plan().documents;
-    const auto loss = model.loss({.tokens = on_device(batch.tokens, model.device()),
-                                  .documents = by_document ? on_device(batch.documents, model.device()) : Tensor(),
-                                  .valid = {},
-                                  .memory = memory.get()},
-                                 on_device(batch.targets, model.device()), context, {});
+    const auto loss = model.loss(model_batch(batch, model.device(), memory.get()), context, {});
     const int64_t width = batch.tokens.size(1);
     const float* nll = loss.nll.data<float>();
     const int32_t* targets = batch.targets.data<int32_t>();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "framework/base/error.h"
 #include "train/observe/progress.h"
@@ -33,13 +34,18 @@ void MetricsFile::on_start(const RunStart&) { file_ = io::File::append(path_); }
 
 void MetricsFile::add(int64_t step, const std::string& members) {
   if (step != pending_step_) write_pending();
+  if (pending_.empty() && step == written_step_) pending_ = written_;
   pending_step_ = step;
   pending_ += (pending_.empty() ? "" : ",") + members;
 }
 
 void MetricsFile::write_pending() {
-  if (!pending_.empty()) file_.write("{\"step\":" + std::to_string(pending_step_) + "," + pending_ + "}\n");
-  pending_.clear();
+  if (pending_.empty()) return;
+  if (pending_step_ == written_step_) file_.truncate(line_begin_);
+  line_begin_ = file_.size();
+  file_.write("{\"step\":" + std::to_string(pending_step_) + "," + pending_ + "}\n");
+  written_step_ = pending_step_;
+  written_ = std::exchange(pending_, {});
 }
 
 void MetricsFile::on_step(const StepMetrics& event) {

@@ -31,6 +31,10 @@ class MetricsFile final : public Observer {
   io::File file_;
   int64_t pending_step_ = -1;
   std::string pending_;  // members of the line of pending_step_, without braces
+  // The line that was written last: what is told of its step afterwards joins it.
+  std::string written_;
+  int64_t written_step_ = -1;
+  uint64_t line_begin_ = 0;
 };
 
 /// Scalars of log steps and evaluations in folder/events.out.tfevents.*

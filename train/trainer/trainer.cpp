@@ -220,7 +220,8 @@ void Trainer::after_step(const Progress& before) {
   observer_->on_step(step);
   if (config_.train.log_every.due(before, now)) write_log();
   if (counters_.evaluation_pending != 0 && !evaluate_now()) return;
-  if (config_.train.checkpoint.every.due(before, now)) save(false);
+  // The last step is saved when its evaluations are made, so that the checkpoint knows of them.
+  if (config_.train.checkpoint.every.due(before, now) && !ending_.reached(progress())) save(false);
 }
 
 void Trainer::write_log() {
@@ -285,7 +286,7 @@ bool Trainer::evaluate_now() {
                             .seconds = result->seconds,
                             .best = best,
                             .averaged = trainee_->average() != nullptr});
-  if (best && config_.train.checkpoint.best) save(false);
+  if (best && config_.train.checkpoint.best && !ending_.reached(progress())) save(false);  // the end has a save of its own
   return true;
 }
 

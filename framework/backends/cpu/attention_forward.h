@@ -45,6 +45,12 @@ class KeysAhead {
     key_ = side ? call.side_key : call.key, value_ = side ? call.side_value : call.value;
     b_ = b, head_ = h / call.group, d_ = call.d, dv_ = call.dv;
   }
+  /// Rows that lie far apart cost an address translation each, which is more than the wait for them.
+  static bool pays(const AttentionCall& call) {
+    constexpr int64_t kNear = 1024;  // bytes
+    return call.key.row_stride * static_cast<int64_t>(size_of(call.key.dtype)) <= kNear &&
+           call.value.row_stride * static_cast<int64_t>(size_of(call.value.dtype)) <= kNear;
+  }
   void step() {
     const int left = rows_.count - at_, end = at_ + (left < step_ ? left : step_);
     for (; at_ < end; ++at_) {
@@ -298,7 +304,7 @@ static void forward_task(const AttentionCall& call, const AttentionTask& task, c
       if (next != states[n].end && next->column == column) ++next;
       if (next != states[n].end && next->column < following) following = next->column;
     }
-    if (following != 0x7fffffff)
+    if (following != 0x7fffffff && KeysAhead::pays(call))
       ahead = KeysAhead(call, task.b, task.key_head * call.group, following, count * kTile / kAheadRows);
     for (int n = 0; n < count; ++n) {
       QueryState& state = states[n];

@@ -132,7 +132,9 @@ TEST(WholeWords, PiecesOfOneWordGoTogether) {
   for (size_t i = 1; i < text.size(); ++i) {
     const std::string piece = tokenizer->decode({&text[i], 1}), before = tokenizer->decode({&text[i - 1], 1});
     const bool starts = piece[0] == ' ' || piece[0] == '\n' || before == " " || before == "\n";
-    if (!starts) EXPECT_EQ(m.targets[i] >= 0, m.targets[i - 1] >= 0) << "\"" << before << piece << "\"";
+    if (!starts) {
+      EXPECT_EQ(m.targets[i] >= 0, m.targets[i - 1] >= 0) << "\"" << before << piece << "\"";
+    }
     hidden += m.targets[i] >= 0;
   }
   EXPECT_GT(hidden, 20);

@@ -96,7 +96,9 @@ TEST(SpanCorruption, RowsFillTheSourceAndTeachTheTarget) {
     EXPECT_EQ(std::vector<int32_t>(input.begin() + 1, input.end()), std::vector<int32_t>(target.begin(), target.end() - 1));
     for (int64_t at = length; at < b.targets.size(1); ++at) EXPECT_EQ(values(b.targets)[static_cast<size_t>(at)], -1);
     text += tokenizer.decode(restored(row(b.source, 0, 60), target, tokenizer));
-    if (i + 1 < samples->count()) EXPECT_FALSE(b.source_valid.defined()) << "all but the last fill the source";
+    if (i + 1 < samples->count()) {
+      EXPECT_FALSE(b.source_valid.defined()) << "all but the last fill the source";
+    }
   }
   EXPECT_EQ(text, prose());
 }

@@ -32,17 +32,16 @@ struct Scene {
     const Shape shape{batch, length, heads * head_dim};
     if (dtype == DType::kF64) return Tensor::of<double>(shape, {values.begin(), values.end()}, device);
     return Tensor::of<float>(shape, values, device);
-  }}, k, dtype, device);
-}
-Tensor rotations() const {
-  return attention::lsh_rotations(heads, head_dim, rounds, hash,
-                                  {.seed = 3, .step = 1, .layer = 2, .purpose = RandomPurpose::kHashRotation}, dtype,
-                                  device);
-}
-attention::LshOptions options() const {
-  return {
-      .pattern = pattern::sorted_chunks(length, chunks), .chunks = chunks, .buckets = hash.buckets(), .dropout = {}};
-}
+  }
+  Tensor rotations() const {
+    return attention::lsh_rotations(heads, head_dim, rounds, hash,
+                                    {.seed = 3, .step = 1, .layer = 2, .purpose = RandomPurpose::kHashRotation}, dtype,
+                                    device);
+  }
+  attention::LshOptions options() const {
+    return {
+        .pattern = pattern::sorted_chunks(length, chunks), .chunks = chunks, .buckets = hash.buckets(), .dropout = {}};
+  }
 };
 
 double at(const Tensor& t, int64_t i) {

@@ -76,9 +76,14 @@ TEST(Memory, AnInjectedFailureIsAnErrorAndLeavesTheCountsAlone) {
   EXPECT_NO_THROW(Tensor::empty({64}, DType::kU8, Device::cpu()));
 }
 
-TEST(Memory, WhatDoesNotFitAnAddressIsAnError) {
+TEST(Memory, WhatDoesNotFitAnAddressIsAnErrorAndNothingElse) {
   EXPECT_THROW(Tensor::empty({int64_t{1} << 61, 8}, DType::kF32, Device::cpu()), Error);
-  EXPECT_THROW(Tensor::empty({int64_t{1} << 60}, DType::kF32, Device::cpu()), Error);
+  for (const int64_t elements : {int64_t{1} << 60, (int64_t{1} << 61) - 1}) {
+    EXPECT_THROW(Tensor::empty({elements}, DType::kF32, Device::cpu()), FailureError);
+    EXPECT_THROW(Tensor::empty({elements}, DType::kF32, Device::meta()), FailureError);
+  }
+  EXPECT_NO_THROW(Tensor::empty({64}, DType::kU8, Device::cpu()));
+  EXPECT_NO_THROW(Tensor::empty({64}, DType::kU8, Device::meta()));
 }
 
 }  // namespace

@@ -28,9 +28,10 @@ inline std::string small_table(const std::string& objective, int rows, uint32_t 
   for (int i = 0; i < rows; ++i) {
     std::string word;
     x = x * 1664525u + 1013904223u;
-    for (uint32_t k = 0; k < 3 + (x >> 28) % 8; ++k) {
+    const uint32_t length = 3 + (x >> 28) % 8, kind = (x >> 20) % 3;
+    for (uint32_t k = 0; k < length; ++k) {
       x = x * 1664525u + 1013904223u;
-      word += static_cast<char>('a' + (x >> 16) % 6);
+      word += static_cast<char>('a' + (objective == "classify" ? 2 * kind + (x >> 31) : (x >> 16) % 6));
     }
     if (objective == "seq2seq") {
       out += word + "\t" + std::string(word.rbegin(), word.rend()) + "\n";

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "framework/base/threads.h"
+#include "framework/tensor/memory.h"
 #include "models/model.h"
 #include "tests/train/objectives/objective_run.h"
 #include "train/commands/open_model.h"
@@ -13,7 +15,6 @@
 #include "train/trainer/model_batch.h"
 #include "train/trainer/stages.h"
 #include "train/trainer/trainee.h"
-#include "framework/tensor/memory.h"
 
 namespace longhaul::train {
 namespace {
@@ -24,12 +25,13 @@ class EveryObjective : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(EveryObjective, ARunThatWasCutEndsAsTheUnbrokenOne) {
-  for (const char* precision : {"f32", "bf16"}) {
+  const std::pair<const char*, std::vector<int64_t>> all[] = {{"f32", {1, 5, 8}}, {"bf16", {7}}};
+  for (const auto& [precision, cuts] : all) {
     run.overrides.push_back(fmt::format("run.precision={}", precision));
     const std::string whole = fmt::format("whole-{}", precision);
     EXPECT_EQ(run.session(whole).exit_code, 0);
     for (const StepMetrics& step : run.record.steps) EXPECT_TRUE(std::isfinite(step.loss)) << precision << " step " << step.step;
-    for (const int64_t cut : {1, 5, 7, 8}) {
+    for (const int64_t cut : cuts) {
       const std::string name = fmt::format("cut{}-{}", cut, precision);
       run.session_stopped_after(name, cut);
       EXPECT_EQ(run.session(name).exit_code, 0);
@@ -81,26 +83,30 @@ TEST_P(EveryObjective, TheSavedModelScoresAsItDidInTraining) {
     EXPECT_EQ(result.accuracy.has_value(), std::string(GetParam()) == "classify");
     EXPECT_EQ(result.exact.has_value(), std::string(GetParam()) == "question_answering");
     EXPECT_EQ(result.f1.has_value(), result.exact.has_value());
-    if (result.accuracy) EXPECT_DOUBLE_EQ(*result.accuracy, last.accuracy);
-    if (result.f1) EXPECT_DOUBLE_EQ(*result.f1, last.f1);
+    if (result.accuracy) {
+      EXPECT_DOUBLE_EQ(*result.accuracy, last.accuracy);
+    }
+    if (result.f1) {
+      EXPECT_DOUBLE_EQ(*result.f1, last.f1);
+    }
     EXPECT_FALSE(result.bits_per_byte().has_value());
     EXPECT_THAT(to_json(result), testing::HasSubstr("\"bits_per_byte\":null"));
   }
 }
 
 TEST_P(EveryObjective, EveryTargetOfASplitIsScoredOnce) {
-  const config::Config config = run.config();
+  config::Config config = run.config();
+  resolve_labels(config);
   const Corpora corpora = open_corpora(config, make_tokenizer(config, {}));
-  int64_t tokens = 0, scored = 0;
+  int64_t scored = 0;
   const auto samples = corpora.objective->samples(*corpora.valid, {.sequence_length = 24, .cross_documents = true, .seed = 0});
   for (int64_t i = 0; i < samples->count(); ++i) {
     const std::vector<data::Draw> draw = {{i, static_cast<uint64_t>(i)}};
     scored += samples->read(draw).scored;
   }
   run.session("one");
-  tokens = run.record.evaluations.back().tokens;
-  EXPECT_EQ(tokens, scored);
-  EXPECT_GT(tokens, 8);
+  EXPECT_EQ(run.record.evaluations.back().tokens, scored);
+  EXPECT_GT(scored, 8);
 }
 
 TEST_P(EveryObjective, ThePlanIsTheMemoryOfAStepWithFullRows) {
@@ -111,6 +117,7 @@ TEST_P(EveryObjective, ThePlanIsTheMemoryOfAStepWithFullRows) {
   EXPECT_TRUE(plan.missing_kernels.empty());
   EXPECT_GT(plan.flops_per_token, 0);
   // Real batches are at most as wide.
+  set_thread_count(1);
   DeviceMemory& memory = device_memory(Device::cpu());
   const int64_t before = memory.report().total_live;
   memory.reset_peak();

@@ -3,6 +3,8 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/train/temporary_folder.h"
 #include "train/observe/format.h"
@@ -169,6 +171,25 @@ TEST(Metrics, AStepHasOneLineWithItsEvaluation) {
             "\"valid_word_perplexity\":null,\"valid_tokens\":7,\"valid_seconds\":2.0}\n");
 }
 
+TEST(Metrics, WhatIsToldAfterACheckpointJoinsTheLineOfItsStep) {
+  TemporaryFolder folder;
+  MetricsFile file(folder.path() / "metrics.jsonl");
+  file.on_start({});
+  file.on_log(step(1));
+  file.on_log(step(2));
+  file.flush();
+  file.on_evaluation({.step = 2, .split = "test", .loss = 1.5, .perplexity = 4.5});
+  file.on_end({});
+  std::istringstream lines(io::read_file(folder.path() / "metrics.jsonl"));
+  std::vector<nlohmann::json> found;
+  for (std::string line; std::getline(lines, line);) found.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0]["step"], 1);
+  EXPECT_EQ(found[1]["step"], 2);
+  EXPECT_EQ(found[1]["loss"], 2.5);
+  EXPECT_EQ(found[1]["test_loss"], 1.5);
+}
+
 TEST(Metrics, AContinuedRunAddsToTheFile) {
   TemporaryFolder folder;
   const io::Path path = folder.path() / "metrics.jsonl";
@@ -254,7 +275,8 @@ TEST(Summary, IsATableForAPerson) {
 TEST(Summary, IsOneJsonObjectForAScript) {
   EXPECT_EQ(summary_json(kSummary),
             "{\"steps\":2000,\"tokens\":1536000,\"seconds\":90.5,\"train_loss\":1.75,\"valid_loss\":1.875,"
-            "\"valid_perplexity\":6.5,\"bits_per_byte\":null,\"tokens_per_second\":17000.0,"
+            "\"valid_perplexity\":6.5,\"bits_per_byte\":null,\"test_loss\":null,\"test_perplexity\":null,"
+            "\"test_bits_per_byte\":null,\"tokens_per_second\":17000.0,"
             "\"peak_memory_bytes\":268435456,\"run\":\"runs/shakespeare\",\"status\":\"finished\"}");
 }
 
