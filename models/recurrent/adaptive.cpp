@@ -164,11 +164,10 @@ ops::CrossEntropyResult AdaptiveTokens::loss(const Variable& hidden, const Tenso
     }
   }
   ops::CrossEntropyResult result = ops::linear_cross_entropy(projected(rows, 0), head_weight(), head_bias(), head_targets, options);
-  const Variable wide = ops::cast(rows, tables_[0].dtype());  // gradients of gathered rows are summed in f32
   for (int64_t i = 1; i < clusters(); ++i) {
     const ClusterRows cluster = rows_of(flat, bounds_[static_cast<size_t>(i)], bounds_[static_cast<size_t>(i) + 1]);
     if (cluster.count == 0) continue;
-    const Variable own = projected(ops::embedding(wide, cluster.rows, rows.dtype()), i);
+    const Variable own = projected(ops::gather_rows(rows, cluster.rows), i);
     const auto tail = ops::linear_cross_entropy(own, output_table(i), bias(i), cluster.targets, options);
     result.loss = ops::add(result.loss, tail.loss);
     add_rows(tail.nll, cluster, result.nll);
