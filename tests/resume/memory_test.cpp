@@ -58,7 +58,7 @@ TEST(RecurrentMemory, AnEvaluationLeavesItAlone) {
   TinyRun run("steps: 30", kModels[0]);
   run.session("whole");
   run.session("quiet", {"train.eval_every=0"});
-  EXPECT_EQ(content(run.checkpoint("whole", 30) / "model.safetensors"), content(run.checkpoint("quiet", 30) / "model.safetensors"));
+  EXPECT_TRUE(TinyRun::tensor_bytes(run.checkpoint("whole", 30) / "model.safetensors") == TinyRun::tensor_bytes(run.checkpoint("quiet", 30) / "model.safetensors"));
 }
 
 TEST(RecurrentMemory, BeginsAnewAfterASkippedStep) {
