@@ -15,14 +15,11 @@ namespace {
 
 constexpr uint32_t kBranches = 3;  // places of dropout in a layer: attention, inside the feed-forward, behind it
 
-ops::NormOptions norm_options(const BodyOptions& body) {
-  return {.eps = static_cast<float>(body.norm_eps), .rms = body.norm_kind == NormKind::kRms};
-}
-
 ops::Activation activation_of(Activation activation) {
   switch (activation) {
     case Activation::kRelu: return ops::Activation::kRelu;
     case Activation::kSwiglu: return ops::Activation::kSwiglu;
+    case Activation::kGeluTanh: return ops::Activation::kGeluTanh;
     case Activation::kGelu: break;
   }
   return ops::Activation::kGelu;
@@ -103,6 +100,7 @@ Variable RecurrentLayer::feed(const Variable& x, const SegmentView& segment, con
   switch (body_.activation) {
     case Activation::kRelu: inner = ops::unary(inner, ops::UnaryOp::kRelu); break;
     case Activation::kGelu: inner = ops::unary(inner, ops::UnaryOp::kGelu); break;
+    case Activation::kGeluTanh: inner = ops::unary(inner, ops::UnaryOp::kGeluTanh); break;
     case Activation::kSwiglu: inner = ops::swiglu(inner); break;
   }
   return drop(back_(drop(inner, 1, segment, context)), 2, segment, context);

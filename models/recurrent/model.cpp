@@ -95,7 +95,7 @@ RecurrentModel::RecurrentModel(const ModelSpec& spec, nn::Initializer& init)
     add("layers." + std::to_string(i), *layers_.back());
   }
   if (options_->has_final_norm()) {
-    final_norm_ = std::make_unique<nn::Norm>(body.dim, body.bias, ops::NormOptions{.eps = static_cast<float>(body.norm_eps), .rms = body.norm_kind == NormKind::kRms}, init);
+    final_norm_ = std::make_unique<nn::Norm>(body.dim, body.bias, norm_options(body), init);
     add("final_norm", *final_norm_);
   }
 }

@@ -10,6 +10,7 @@ RecurrentOptions::RecurrentOptions() {
   body.activation = Activation::kRelu;
   body.norm = NormPlacement::kPost;
   body.positions = Positions::kNone;
+  body.attention_bias = false;
 }
 
 bool RecurrentOptions::has_final_norm() const {
@@ -85,6 +86,7 @@ void check_recurrent(const RecurrentOptions& o, const ModelContext& context, con
   if (o.body.positions != Positions::kNone)
     complain("positions", "must be none: attention knows positions by distance");
   if (o.body.kv_heads != o.body.heads) complain("kv_heads", fmt::format("must be model.heads = {}", o.body.heads));
+  if (o.body.attention_bias) complain("attention_bias", "must be false: the biases of attention are those of content and position");
   if (o.body.dim % 2 != 0) complain("dim", "is odd; sines and cosines of distances come in pairs");
   if (context.reversible) complain("family", "keeps a memory of its layers' inputs and has no reversible form");
   const AdaptiveOptions& a = o.adaptive;

@@ -22,6 +22,7 @@ const Variant kVariants[] = {
     {"Clamped", [](RecurrentOptions& o) { o.memory.clamp = 4; }},
     {"HeadsWiderThanTheModel", [](RecurrentOptions& o) { o.body.head_dim = 11, o.body.activation = Activation::kGelu; }},
     {"Zeros", [](RecurrentOptions& o) { o.memory.start = MemoryStart::kZeros; }},
+    {"GeluTanh", [](RecurrentOptions& o) { o.body.activation = Activation::kGeluTanh; }},
     {"SwigluRms", [](RecurrentOptions& o) { o.body.activation = Activation::kSwiglu, o.body.norm_kind = NormKind::kRms, o.body.bias = false; }},
     {"Clusters", [](RecurrentOptions& o) { o.adaptive.cutoffs = {3, 7}, o.adaptive.div_val = 2; }},
     {"ClustersOfOneTable", [](RecurrentOptions& o) { o.adaptive.cutoffs = {4, 6}, o.adaptive.embed_dim = 12, o.body.tied_embeddings = false; }},
