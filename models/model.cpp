@@ -16,7 +16,7 @@ const FamilyInfo& family_of(const ModelSpec& spec) {
 
 int64_t Model::parameter_count() const {
   int64_t count = 0;
-  for (const auto& parameter : parameters()) count += parameter.variable.value().elements();
+  for (const auto& parameter : parameters()) count += parameter.variable.needs_gradient() ? parameter.variable.value().elements() : 0;
   return count;
 }
 
@@ -61,8 +61,10 @@ std::unique_ptr<Model> make_any_model(const ModelSpec& spec, uint64_t seed, Devi
 }
 
 std::unique_ptr<LanguageModel> make_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {
+  const FamilyInfo& family = family_of(spec);
+  check<ConfigError>(family.build != nullptr, "[model] family {} has the form encoder_decoder only", spec.family);
   nn::Initializer init(seed, device, dtype);
-  return family_of(spec).build(spec, init);
+  return family.build(spec, init);
 }
 
 std::unique_ptr<SequenceModel> make_sequence_model(const ModelSpec& spec, uint64_t seed, Device device, DType dtype) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "framework/nn/module.h"
 #include "framework/ops/cross_entropy.h"
@@ -41,6 +42,8 @@ struct ModelInputs {
   /// [B, N] u8 or undefined; 1 = a token the task turns on: the first one of a text to classify, a question. What families
   /// with global attention make global.
   Tensor focus = {};
+  std::vector<Variable>* hidden_states = nullptr;  // receives the residual stream, see LayerStack::forward
+  Tensor token_types = {};                         // [B, N] i32 or undefined (all 0); for models with token types
 };
 
 /// What a model is trained or scored on.
@@ -74,7 +77,7 @@ class Model : public nn::Module {
  public:
   const ModelSpec& spec() const { return spec_; }
   Device device() const { return device_; }
-  int64_t parameter_count() const;
+  int64_t parameter_count() const;  // without buffers
 
   /// Summed cross-entropy of the batch's targets times options.scale; nll has one entry a target, in row-major order.
   virtual ops::CrossEntropyResult loss(const ModelBatch& batch, const nn::StepContext& context, const ops::LossOptions& options) const = 0;

@@ -1,12 +1,16 @@
 #include "models/registry.h"
 
+#include "models/bigbird/options.h"
+#include "models/bigbird_pegasus/options.h"
+#include "models/led/options.h"
 #include "models/local/options.h"
+#include "models/longformer/options.h"
 #include "models/transformer/options.h"
 
 namespace longhaul::models {
 
 const std::vector<FamilyInfo>& families() {
-  static const std::vector<FamilyInfo> all = {transformer_family(), local_family()};
+  static const std::vector<FamilyInfo> all = {transformer_family(), local_family(), longformer_family(), bigbird_family(), led_family(), bigbird_pegasus_family()};
   return all;
 }
 

@@ -33,6 +33,7 @@ struct ModelSpec;
 /// What a family may know about the rest of the configuration.
 struct ModelContext {
   int64_t sequence_length = 0;  // tokens of a training sequence
+  int64_t target_length = 0;    // tokens of the longest target of an encoder_decoder; else 0
   Form form = Form::kDecoder;   // never kAuto: already taken from the objective where the configuration left it open
   bool reversible = false;      // memory.reversible
 };
@@ -50,6 +51,8 @@ using Complain = std::function<void(std::string_view key, const std::string& wha
 struct FamilyInfo {
   std::string name;     // as in model.family
   std::string summary;  // one line for help
+  std::string cost = {};  // of a layer with N tokens of width D, for pictures of its pattern
+  Form drawn = Form::kDecoder;  // the form that a picture of the family, without a configuration, shows
   std::function<std::shared_ptr<FamilyOptions>()> make;
   std::function<std::shared_ptr<FamilyOptions>(const FamilyOptions&)> copy;
   /// Declares every key of the family, those of the common body included.
@@ -63,7 +66,8 @@ struct FamilyInfo {
   std::function<Pattern(const FamilyOptions&, Form, const Extent&)> pattern;
   /// What runs the stored reference cases of the systems this family stands for; empty: there are none.
   std::vector<std::shared_ptr<const ReferenceLoader>> references;
-  /// Builds a decoder or encoder; the options of the specification are of this family, resolved and checked.
+  /// Builds a decoder or encoder; the options of the specification are of this family, resolved and checked. Empty where
+  /// the family has neither.
   std::function<std::unique_ptr<LanguageModel>(const ModelSpec&, nn::Initializer&)> build;
   /// Builds an encoder with a decoder; empty where the family has no such form.
   std::function<std::unique_ptr<SequenceModel>(const ModelSpec&, nn::Initializer&)> build_sequence;

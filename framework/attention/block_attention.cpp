@@ -142,29 +142,70 @@ FusedParts split_fused(const Tensor& qkv, int64_t heads, int64_t key_heads) {
   return {by_head.slice(1, 0, heads), by_head.slice(1, heads, heads + key_heads), by_head.slice(1, heads + key_heads, heads + 2 * key_heads)};
 }
 
+namespace {
+
+/// [B, N, heads d] as [B, heads, N, d], a view.
+Tensor by_head(const Tensor& rows, int64_t heads) {
+  return rows.reshape({rows.size(0), rows.size(1), heads, rows.size(2) / heads}).permute({0, 2, 1, 3});
+}
+
+bool permutes_queries(const AttentionSpec& spec) { return !spec.pattern.query_permutation().empty() || spec.query.rows.defined(); }
+bool permutes_keys(const AttentionSpec& spec) { return !spec.pattern.key_permutation().empty() || spec.key.rows.defined(); }
+
+/// A gradient that the kernels write: zeros first where a permutation may leave rows out.
+Tensor gradient_of(const Tensor& of, bool permuted) { return permuted ? Tensor::zeros(of.shape(), of.dtype(), of.device()) : ops::like(of); }
+
+/// Attention whose result is [B, Nq, H d], and its statistics.
+struct JoinedResult {
+  Tensor out, lse;
+};
+
+JoinedResult joined_forward(const Operands& operands, const AttentionSpec& spec) {
+  check_operands(operands, spec);
+  const int64_t batch = operands.query.size(0), heads = operands.query.size(1), rows = operands.query.size(2);
+  const Device device = operands.query.device();
+  const DType dtype = operands.query.dtype();
+  JoinedResult result{Tensor::empty({batch, rows, heads * operands.value.size(3)}, dtype, device), Tensor::empty({batch, heads, rows}, ops::statistics_dtype(dtype), device)};
+  if (permutes_queries(spec)) {
+    result.out.zero();
+    ops::table(result.out).elementwise.fill(result.lse, -INFINITY);
+  }
+  forward(operands, by_head(result.out, heads), result.lse, spec);
+  return result;
+}
+
+}  // namespace
+
 Variable self_attention(const Variable& qkv, int64_t heads, int64_t key_heads, const AttentionSpec& spec) {
   const auto operands_of = [heads, key_heads](const Tensor& fused) {
     const FusedParts parts = split_fused(fused, heads, key_heads);
     return Operands{parts.query, parts.key, parts.value};
   };
-  const auto by_head = [heads](const Tensor& rows) {  // [B, N, H d] as [B, H, N, d]
-    return rows.reshape({rows.size(0), rows.size(1), heads, rows.size(2) / heads}).permute({0, 2, 1, 3});
-  };
-  const Operands operands = operands_of(qkv.value());
-  check_operands(operands, spec);
-  const int64_t batch = qkv.size(0), length = qkv.size(1), head_dim = operands.query.size(3);
-  const Tensor out = Tensor::empty({batch, length, heads * head_dim}, qkv.dtype(), qkv.device());
-  const Tensor lse = Tensor::empty({batch, heads, length}, ops::statistics_dtype(qkv.dtype()), qkv.device());
-  if (!spec.pattern.query_permutation().empty() || spec.query.rows.defined()) {
-    out.zero();
-    ops::table(out).elementwise.fill(lse, -INFINITY);
-  }
-  forward(operands, by_head(out), lse, spec);
-  return record("self_attention", out, {qkv}, [qkv = qkv.value(), out, lse, spec, operands_of, by_head](const BackwardContext& context) {
-    const bool permuted = !spec.pattern.query_permutation().empty() || !spec.pattern.key_permutation().empty() || spec.query.rows.defined() || spec.key.rows.defined();
-    const Tensor dqkv = permuted ? Tensor::zeros(qkv.shape(), qkv.dtype(), qkv.device()) : ops::like(qkv);
-    backward(operands_of(qkv), by_head(out), lse, by_head(ops::dense(context.gradient())), {}, operands_of(dqkv), {}, spec);
+  const auto [out, lse] = joined_forward(operands_of(qkv.value()), spec);
+  return record("self_attention", out, {qkv, spec.side_key, spec.side_value}, [qkv = qkv.value(), out = out, lse = lse, spec, operands_of, heads](const BackwardContext& context) {
+    const Tensor dqkv = gradient_of(qkv, permutes_queries(spec) || permutes_keys(spec));
+    const Tensor side_key = wanted(context, 1, spec.side_key.value()), side_value = wanted(context, 2, spec.side_value.value());
+    backward(operands_of(qkv), by_head(out, heads), lse, by_head(ops::dense(context.gradient()), heads), {}, operands_of(dqkv),
+             {.side_key = view_or_absent(side_key), .side_value = view_or_absent(side_value), .relative_query = {}, .relative_key = {}, .relative_bias = {}}, spec);
     context.give(0, dqkv);
+    if (side_key.defined()) context.give(1, side_key);
+    if (side_value.defined()) context.give(2, side_value);
+  });
+}
+
+Variable projected_attention(const Variable& query, const Variable& key_value, int64_t heads, int64_t key_heads, const AttentionSpec& spec) {
+  check<ShapeError>(query.value().rank() == 3 && key_value.value().rank() == 3 && heads > 0 && key_heads > 0 && query.size(2) % heads == 0 && key_value.size(2) == query.size(2) / heads * 2 * key_heads,
+                    "[projected_attention] query {} and key_value {} are not {} query and 2 x {} key and value heads of one width", query.shape(), key_value.shape(), heads, key_heads);
+  const auto operands_of = [heads, key_heads](const Tensor& q, const Tensor& kv) {
+    const Tensor both = by_head(kv, 2 * key_heads);  // [B, 2 Hk, Nk, d]
+    return Operands{by_head(q, heads), both.slice(1, 0, key_heads), both.slice(1, key_heads, 2 * key_heads)};
+  };
+  const auto [out, lse] = joined_forward(operands_of(query.value(), key_value.value()), spec);
+  return record("projected_attention", out, {query, key_value}, [q = query.value(), kv = key_value.value(), out = out, lse = lse, spec, operands_of, heads](const BackwardContext& context) {
+    const Tensor dq = gradient_of(q, permutes_queries(spec)), dkv = gradient_of(kv, permutes_keys(spec));
+    backward(operands_of(q, kv), by_head(out, heads), lse, by_head(ops::dense(context.gradient()), heads), {}, operands_of(dq, dkv), {}, spec);
+    context.give(0, dq);
+    context.give(1, dkv);
   });
 }
 

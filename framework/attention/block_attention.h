@@ -1,4 +1,4 @@
-// defines: TokenFacts, AttentionSpec, AttentionResult, block_attention, self_attention, token_info
+// defines: TokenFacts, AttentionSpec, AttentionResult, block_attention, self_attention, projected_attention, token_info
 #pragma once
 #include <optional>
 
@@ -38,8 +38,13 @@ struct AttentionResult {
 AttentionResult block_attention(const Variable& query, const Variable& key, const Variable& value, const AttentionSpec& spec);
 
 /// The same for a fused projection, whose parts are read and whose gradient is written in place.
-/// qkv [B, N, (H + 2 Hk) d]: query heads, then key heads, then value heads -> [B, N, H d].
+/// qkv [B, N, (H + 2 Hk) d]: query heads, then key heads, then value heads -> [B, N, H d]. Gradients reach qkv, side keys
+/// and side values.
 Variable self_attention(const Variable& qkv, int64_t heads, int64_t key_heads, const AttentionSpec& spec);
+
+/// The same for queries and a fused projection of other rows, both read and their gradients written in place.
+/// query [B, Nq, H d], key_value [B, Nk, 2 Hk d]: key heads, then value heads -> [B, Nq, H d]. Gradients reach both.
+Variable projected_attention(const Variable& query, const Variable& key_value, int64_t heads, int64_t key_heads, const AttentionSpec& spec);
 
 /// The facts as kernels read them; throws ShapeError when one does not fit `rows` rows (`tile_rows` of them in tile order).
 TokenInfo token_info(const TokenFacts& facts, int64_t batch, int64_t heads, int64_t rows, int64_t tile_rows);

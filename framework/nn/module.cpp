@@ -23,7 +23,7 @@ std::vector<NamedParameter> Module::parameters() const {
   collect("", all);
   std::set<const GradientSlot*> seen;
   for (NamedParameter& entry : all) {
-    if (seen.insert(entry.variable.slot().get()).second) once.push_back(std::move(entry));
+    if (!entry.variable.needs_gradient() || seen.insert(entry.variable.slot().get()).second) once.push_back(std::move(entry));
   }
   return once;
 }
@@ -54,5 +54,7 @@ Variable Initializer::constant(const Shape& shape, double value) {
   ++made_;
   return make(shape, [&](int64_t) { return value; });
 }
+
+Variable Initializer::buffer(const Shape& shape, double value) { return Variable(constant(shape, value).value()); }
 
 }  // namespace longhaul::nn

@@ -35,7 +35,8 @@ class Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
-  /// Every parameter once, with its full name; a tied one under the name it was first added with.
+  /// Every parameter once, with its full name; a tied one under the name it was first added with. Buffers, which are saved
+  /// and loaded like parameters but not trained, are among them: their variable needs no gradient.
   std::vector<NamedParameter> parameters() const;
 
  protected:
@@ -61,6 +62,8 @@ class Initializer {
   /// Normal with mean 0.
   Variable normal(const Shape& shape, double deviation);
   Variable constant(const Shape& shape, double value);
+  /// A tensor of the model that is not trained.
+  Variable buffer(const Shape& shape, double value);
   Device device() const { return device_; }
   DType dtype() const { return dtype_; }
 

@@ -61,4 +61,9 @@ Variable PositionTable::operator()(int64_t first, int64_t count) const {
   return ops::concat(halves, 1);
 }
 
+Variable PositionTable::at(const Tensor& index, int32_t frozen) const {
+  check<InternalError>(options_.kind == PositionKind::kLearned, "positions are looked up in a table that is not learned");
+  return ops::embedding(weight_, index, weight_.dtype(), frozen);
+}
+
 }  // namespace longhaul::nn

@@ -32,6 +32,8 @@ class PositionTable final : public Module {
   PositionTable(int64_t width, const PositionOptions& options, Initializer& init);
   /// Vectors of positions first .. first + count - 1: [count, D]. throws ConfigError when the table is too short
   Variable operator()(int64_t first, int64_t count) const;
+  /// Vectors of any positions, index [..] i32 -> [.., D]; a learned table only. Position `frozen` gets no gradient.
+  Variable at(const Tensor& index, int32_t frozen) const;
   int64_t rows() const { return options_.rows; }
 
  private:

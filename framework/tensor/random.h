@@ -29,7 +29,7 @@ constexpr uint64_t mix64(uint64_t x) {
 }
 
 /// What a random number is for. Part of the counter, so purposes never share numbers.
-enum class RandomPurpose : uint32_t { kInit = 1, kEmbeddingDropout, kAttentionDropout, kResidualDropout, kSampling, kTest, kHeadDropout, kMasking, kHashRotation };
+enum class RandomPurpose : uint32_t { kInit = 1, kEmbeddingDropout, kAttentionDropout, kResidualDropout, kSampling, kTest, kHeadDropout, kMasking, kHashRotation, kRandomBlocks };
 
 /// A place to draw from: key (seed, step), counter (layer, purpose, logical index). Nothing is stored between draws, so
 /// recomputation, another device, another thread count and a resumed run draw the same numbers for the same index.

@@ -34,11 +34,8 @@ Variable CrossAttention::attend(const Variable& hidden, const Projected& source,
   attention::AttentionSpec spec;
   spec.pattern = patterns_->get({hidden.size(1), source.key.size(2), 0, 0}, false);
   if (source.valid.defined()) spec.key.valid = source.valid.reshape({source.valid.size(0), 1, source.valid.size(1)});
-  if (context.training && options_.dropout > 0) {
-    // The second half of the layer numbers, so that self and cross attention of one layer draw different numbers.
-    spec.dropout = {.stream = context.stream(static_cast<uint32_t>(options_.layer) | 0x80000000u, RandomPurpose::kAttentionDropout), .probability = options_.dropout,
-                    .first_row = static_cast<uint64_t>(context.first_row)};
-  }
+  // The second half of the layer numbers, so that self and cross attention of one layer draw different numbers.
+  spec.dropout = options_.dropout_of(0x80000000u, context);
   const Variable mixed = attention::block_attention(by_head(query_(hidden), options_.heads, options_.head_dim), source.key, source.value, spec).out;
   return out_(ops::reshape(ops::permute(mixed, {0, 2, 1, 3}), {hidden.size(0), hidden.size(1), options_.heads * options_.head_dim}));
 }

@@ -21,14 +21,18 @@ constexpr uint32_t kSourceSide = 1;
 
 class EncoderDecoder final : public SequenceModel {
  public:
-  EncoderDecoder(const ModelSpec& spec, const MixerFactory& encoder_mixers, const MixerFactory& decoder_mixers, nn::Initializer& init, const HeadLayout& layout)
+  EncoderDecoder(const ModelSpec& spec, const EncoderDecoderOptions& options, const MixerFactory& encoder_mixers, const MixerFactory& decoder_mixers, nn::Initializer& init)
       : SequenceModel(spec, init.device()),
-        embedding_(spec.options->body, spec.vocabulary, init),
-        head_(make_head(spec, layout, embedding_.table(), init)),
-        encoder_(spec.options->body, spec.memory, encoder_mixers, init),
-        decoder_(spec.options->body, spec.memory, decoder_mixers, init, LayerStack::Source::kCrossAttention) {
+        table_(options.encoder, spec.vocabulary, init),
+        input_(options.decoder, options.input, init),
+        source_input_(options.own_inputs ? std::make_unique<InputEmbedding>(options.encoder, options.input, init) : nullptr),
+        head_(make_head(spec, options.head, table_.weight(), init)),
+        encoder_(options.encoder, spec.memory, encoder_mixers, init),
+        decoder_(options.decoder, spec.memory, decoder_mixers, init, LayerStack::Source::kCrossAttention) {
     check<ConfigError>(spec.head.kind == HeadKind::kTokens, "[model] an encoder_decoder predicts tokens, no classes or spans");
-    add("", embedding_);
+    add("", table_);
+    if (source_input_) add("encoder", *source_input_);
+    add(source_input_ ? "decoder" : "", input_);
     add("head", *head_);
     add("encoder", encoder_);
     add("decoder", decoder_);
@@ -41,7 +45,7 @@ class EncoderDecoder final : public SequenceModel {
   Variable logits(const ModelInputs& source, const ModelInputs& inputs, const nn::StepContext& context) const override { return head_->outputs(hidden(source, inputs, context), inputs, context); }
 
   std::unique_ptr<DecodeState> start_decoding(const ModelInputs& source, int64_t capacity, const nn::StepContext& context) const override {
-    check<ConfigError>(capacity <= embedding_.longest(), "[generate] {} tokens are asked for, the model's position table has {} rows (model.max_positions)", capacity, embedding_.longest());
+    check<ConfigError>(capacity <= input_.longest(), "[generate] {} tokens are asked for, the model's position table has {} rows (model.max_positions)", capacity, input_.longest());
     const NoTapeScope quiet;
     auto state = std::make_unique<SequenceDecodeState>();
     prepare(*state, source.tokens.size(0), capacity);
@@ -54,7 +58,7 @@ class EncoderDecoder final : public SequenceModel {
     check_room(tokens, state);
     const int64_t count = tokens.size(1);
     const SequenceInfo sequence = sequence_of({tokens, {}, {}}, state.length());
-    Variable rows = decoder_.step(embedding_(tokens, sequence, context), static_cast<SequenceDecodeState&>(state).layers, sequence, context);
+    Variable rows = decoder_.step(input_(table_(tokens), sequence, context), static_cast<SequenceDecodeState&>(state).layers, sequence, context);
     advance(state, count);
     if (count > 1) rows = ops::slice(rows, 1, count - 1, count);
     return head_->outputs(rows, {}, context).value().reshape({tokens.size(0), spec_.vocabulary});
@@ -63,23 +67,30 @@ class EncoderDecoder final : public SequenceModel {
  private:
   EncodedSource encode(const ModelInputs& source, const nn::StepContext& context) const {
     const SequenceInfo sequence = sequence_of(source, 0);
-    return {encoder_.forward(embedding_(source.tokens, sequence, context, kSourceSide), sequence, context), source.valid};
+    const InputEmbedding& input = source_input_ ? *source_input_ : input_;
+    return {encoder_.forward(input(table_(source.tokens), sequence, context, kSourceSide), sequence, context), source.valid};
   }
 
   Variable hidden(const ModelInputs& source, const ModelInputs& inputs, const nn::StepContext& context) const {
     const SequenceInfo sequence = sequence_of(inputs, 0);
-    return decoder_.forward(embedding_(inputs.tokens, sequence, context), sequence, context, encode(source, context));
+    return decoder_.forward(input_(table_(inputs.tokens), sequence, context), sequence, context, encode(source, context));
   }
 
-  TokenEmbedding embedding_;
+  TokenTable table_;
+  InputEmbedding input_;                          // of the target, and of the source where it has none of its own
+  std::unique_ptr<InputEmbedding> source_input_;
   std::unique_ptr<Head> head_;
   LayerStack encoder_, decoder_;
 };
 
 }  // namespace
 
-std::unique_ptr<SequenceModel> build_encoder_decoder(const ModelSpec& spec, const MixerFactory& encoder_mixers, const MixerFactory& decoder_mixers, nn::Initializer& init, const HeadLayout& layout) {
-  return std::make_unique<EncoderDecoder>(spec, encoder_mixers, decoder_mixers, init, layout);
+std::unique_ptr<SequenceModel> build_encoder_decoder(const ModelSpec& spec, const EncoderDecoderOptions& options, const MixerFactory& encoder_mixers, const MixerFactory& decoder_mixers, nn::Initializer& init) {
+  return std::make_unique<EncoderDecoder>(spec, options, encoder_mixers, decoder_mixers, init);
+}
+
+std::unique_ptr<SequenceModel> build_encoder_decoder(const ModelSpec& spec, const MixerFactory& encoder_mixers, const MixerFactory& decoder_mixers, nn::Initializer& init) {
+  return build_encoder_decoder(spec, {.encoder = spec.options->body, .decoder = spec.options->body, .input = {}, .head = {}}, encoder_mixers, decoder_mixers, init);
 }
 
 }  // namespace longhaul::models

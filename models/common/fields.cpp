@@ -22,8 +22,8 @@ void body_fields(FieldVisitor& v, BodyOptions& o) {
   v.integer("feedforward", o.feedforward, {.min = 0, .default_text = "4 dim"},
             "width of the feed-forward layer; 0 = 4 dim");
   v.choice("activation", o.activation,
-           {{"gelu", Activation::kGelu}, {"relu", Activation::kRelu}, {"swiglu", Activation::kSwiglu}}, {},
-           "of the feed-forward layer; swiglu has a third weight of the same size");
+           {{"gelu", Activation::kGelu}, {"gelu_tanh", Activation::kGeluTanh}, {"relu", Activation::kRelu}, {"swiglu", Activation::kSwiglu}}, {},
+           "of the feed-forward layer; gelu_tanh approximates gelu; swiglu has a third weight of the same size");
   v.choice("norm", o.norm, {{"pre", NormPlacement::kPre}, {"post", NormPlacement::kPost}}, {},
            "normalise before each sub-layer, or after the residual sum");
   v.choice("norm_kind", o.norm_kind, {{"layer", NormKind::kLayer}, {"rms", NormKind::kRms}}, {},
@@ -45,6 +45,7 @@ void body_fields(FieldVisitor& v, BodyOptions& o) {
   v.choice("pooling", o.pooling, {{"first", Pooling::kFirst}, {"mean", Pooling::kMean}}, {},
            "classify: the class is read from the first position, or from the mean of all");
   v.boolean("bias", o.bias, {}, "biases of linear layers and norms");
+  v.boolean("attention_bias", o.attention_bias, {}, "biases of the attention projections, where bias is true");
   v.integer("decoder_start", o.decoder_start, {.min = 0, .unit = "id", .automatic = -1},
             "encoder_decoder: the id before a target; auto = the tokenizer's begin id, else its pad id");
   v.number("dropout", o.dropout, {.min = 0, .max = 1, .below_max = true}, "after attention and feed-forward");

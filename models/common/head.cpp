@@ -17,20 +17,23 @@ class TokenHead final : public Head {
     const BodyOptions& body = spec.options->body;
     if (layout.transform) {
       add("dense", *(dense_ = std::make_unique<nn::Linear>(body.dim, body.dim, body.bias, body.init_std, init)));
-      const ops::NormOptions norm{.eps = static_cast<float>(body.norm_eps), .rms = body.norm_kind == NormKind::kRms};
-      add("norm", *(norm_ = std::make_unique<nn::Norm>(body.dim, body.bias, norm, init)));
+      add("norm", *(norm_ = std::make_unique<nn::Norm>(body.dim, body.bias, norm_options(body), init)));
     }
     weight_ = table;
     if (!body.tied_embeddings) add("weight", weight_ = init.normal({spec.vocabulary, body.dim}, body.init_std));
-    if (body.bias && (!body.tied_embeddings || layout.transform || layout.output_bias)) add("bias", bias_ = init.constant({spec.vocabulary}, 0));
+    if (layout.logits_bias) {
+      add("logits_bias", logits_bias_ = init.buffer({1, spec.vocabulary}, 0));
+    } else if (body.bias && (!body.tied_embeddings || layout.transform || layout.output_bias)) {
+      add("bias", bias_ = init.constant({spec.vocabulary}, 0));
+    }
   }
 
   ops::CrossEntropyResult loss(const Variable& hidden, const ModelInputs&, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const override {
-    return ops::linear_cross_entropy(transformed(hidden, context), weight_, bias_, targets, options);
+    return ops::linear_cross_entropy(transformed(hidden, context), weight_, bias(), targets, options);
   }
 
   Variable outputs(const Variable& hidden, const ModelInputs&, const nn::StepContext& context) const override {
-    return ops::linear(ops::cast(transformed(hidden, context), weight_.dtype()), weight_, bias_);
+    return ops::linear(ops::cast(transformed(hidden, context), weight_.dtype()), weight_, bias());
   }
 
  private:
@@ -38,10 +41,12 @@ class TokenHead final : public Head {
     return dense_ ? (*norm_)(ops::unary((*dense_)(hidden), activation_), context.compute) : hidden;
   }
 
+  Variable bias() const { return logits_bias_.defined() ? Variable(logits_bias_.value().reshape({logits_bias_.size(1)})) : bias_; }
+
   ops::UnaryOp activation_;
   std::unique_ptr<nn::Linear> dense_;
   std::unique_ptr<nn::Norm> norm_;
-  Variable weight_, bias_;
+  Variable weight_, bias_, logits_bias_;
 };
 
 class ClassHead final : public Head {

@@ -15,6 +15,8 @@ struct HeadLayout {
   ops::UnaryOp transform_activation = ops::UnaryOp::kGelu;
   /// kTokens: an output bias even where the projection is the token table; with `transform` there always is one.
   bool output_bias = false;
+  /// kTokens: instead of a trained bias a buffer, logits_bias [1, V], that is loaded and not trained.
+  bool logits_bias = false;
   /// kClasses: between its dense layer and its projection.
   ops::UnaryOp class_activation = ops::UnaryOp::kTanh;
 };
@@ -22,7 +24,7 @@ struct HeadLayout {
 /// From the last hidden states to what the model says. hidden [B, N, D] in context.compute.
 ///
 ///   kTokens   z = h W^T + b; with the transform h = norm(activation(dense(hidden))). Parameters: weight [V, D] unless it is
-///             the token table, bias [V], and dense.weight [D, D], dense.bias [D], norm.weight [D], norm.bias [D]
+///             the token table, bias [V] or logits_bias [1, V], and dense.weight [D, D], dense.bias [D], norm.weight [D], norm.bias [D]
 ///   kClasses  z = W activation(dense(p)) + b, p = hidden of the first position, or the mean of the valid ones. Dropout before
 ///             both. Parameters: dense.weight [D, D], dense.bias [D], out.weight [C, D], out.bias [C]
 ///   kSpans    z_start, z_end of each position = W h + b. Parameters: out.weight [2, D], out.bias [2]

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "framework/nn/module.h"
 
@@ -16,6 +17,9 @@ struct SequenceInfo {
   Tensor documents;            // [B, N] i32 or undefined; tokens see only tokens of the same number
   Tensor valid;                // [B, N] u8 or undefined; 0 = nobody sees it
   Tensor focus;                // [B, N] u8 or undefined; see ModelInputs
+  std::vector<Variable>* hidden_states = nullptr;  // receives the residual stream of a stack, see LayerStack::forward
+  Tensor tokens = {};          // [B, N] i32 or undefined
+  Tensor token_types = {};     // [B, N] i32 or undefined; see ModelInputs
 };
 
 /// What a mixer keeps of the tokens it has seen while decoding.

@@ -1,12 +1,14 @@
-// defines: Form, Activation, NormPlacement, NormKind, Pooling, Positions, BodyOptions
+// defines: Form, Activation, NormPlacement, NormKind, Pooling, Positions, BodyOptions, norm_options
 #pragma once
 #include <cstdint>
 #include <vector>
 
+#include "framework/ops/norm.h"
+
 namespace longhaul::models {
 
 enum class Form { kAuto, kDecoder, kEncoder, kEncoderDecoder };
-enum class Activation { kGelu, kRelu, kSwiglu };
+enum class Activation { kGelu, kGeluTanh, kRelu, kSwiglu };
 enum class NormPlacement { kPre, kPost };
 enum class NormKind { kLayer, kRms };
 enum class Pooling { kFirst, kMean };
@@ -34,10 +36,15 @@ struct BodyOptions {
   Pooling pooling = Pooling::kFirst;  // what a class is read from
   bool bias = true;                  // of linear layers and norms
   int64_t decoder_start = -1;        // encoder_decoder: id before a target; -1 = the tokenizer's begin id, else its pad id
+  bool attention_bias = true;        // of the projections of attention, where `bias` is on
   double dropout = 0;                // after attention and feed-forward
   double attention_dropout = 0;      // on attention weights
   double embedding_dropout = 0;      // after token and position embedding
   double init_std = 0.02;            // of normal initial weights
 };
+
+inline ops::NormOptions norm_options(const BodyOptions& body) {
+  return {.eps = static_cast<float>(body.norm_eps), .rms = body.norm_kind == NormKind::kRms};
+}
 
 }  // namespace longhaul::models

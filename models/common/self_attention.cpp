@@ -23,10 +23,6 @@ struct KeyValueState final : MixerState {
   }
 };
 
-Tensor broadcast_fact(const Tensor& fact) {
-  return fact.defined() ? fact.reshape({fact.size(0), 1, fact.size(1)}) : Tensor();
-}
-
 }  // namespace
 
 Tensor gather_rows(const Tensor& x, std::span<const int64_t> rows) {
@@ -41,13 +37,15 @@ Tensor gather_rows(const Tensor& x, std::span<const int64_t> rows) {
   return out;
 }
 
-const Pattern& PatternCache::get(const Extent& extent, bool segments) {
+Tensor by_token(const Tensor& fact) { return fact.defined() ? fact.reshape({fact.size(0), 1, fact.size(1)}) : Tensor(); }
+
+const Pattern& PatternCache::get(const Extent& extent, bool segments, int64_t side_keys) const {
   for (const Entry& entry : entries_) {
-    if (entry.extent == extent && entry.segments == segments) return entry.pattern;
+    if (entry.extent == extent && entry.segments == segments && entry.side_keys == side_keys) return entry.pattern;
   }
   if (entries_.size() == kCachedPatterns) entries_.erase(entries_.begin());
-  const Pattern pattern = rule_(extent);
-  entries_.push_back({extent, segments, segments ? pattern::within_segments(pattern) : pattern});
+  const Pattern pattern = rule_(extent, side_keys);
+  entries_.push_back({extent, segments, side_keys, segments ? pattern::within_segments(pattern) : pattern});
   return entries_.back().pattern;
 }
 
@@ -56,7 +54,7 @@ SelfAttentionOptions SelfAttentionOptions::from(const BodyOptions& body, int lay
           .heads = body.heads,
           .key_heads = body.kv_heads,
           .head_dim = body.head_dim,
-          .bias = body.bias,
+          .bias = body.bias && body.attention_bias,
           .rotary = body.positions == Positions::kRotary,
           .rotary_base = body.rotary_base,
           .dropout = body.attention_dropout,
@@ -64,6 +62,11 @@ SelfAttentionOptions SelfAttentionOptions::from(const BodyOptions& body, int lay
           // Projections into the residual stream start smaller, as in Radford et al. 2019, section 2.3.
           .out_deviation = body.init_std / std::sqrt(2.0 * body.layers),
           .layer = layer};
+}
+
+kernels::AttentionDropout SelfAttentionOptions::dropout_of(uint32_t kind, const nn::StepContext& context) const {
+  if (!context.training || dropout == 0) return {};
+  return {.stream = context.stream(static_cast<uint32_t>(layer) | kind, RandomPurpose::kAttentionDropout), .probability = dropout, .first_row = static_cast<uint64_t>(context.first_row)};
 }
 
 SelfAttention::SelfAttention(const SelfAttentionOptions& o, std::shared_ptr<PatternCache> patterns, nn::Initializer& init)
@@ -75,23 +78,22 @@ SelfAttention::SelfAttention(const SelfAttentionOptions& o, std::shared_ptr<Patt
   add("out", out_);
 }
 
-Variable SelfAttention::project(const Variable& hidden, const SequenceInfo& sequence) const {
-  const Variable qkv = qkv_(hidden);  // [B, N, (H + 2 Hk) d]
-  if (!options_.rotary) return qkv;
-  const int64_t heads = options_.heads + 2 * options_.key_heads;
-  const Variable by_head = ops::reshape(qkv, {sequence.batch, sequence.length, heads, options_.head_dim});
-  const Variable turned = ops::rotary(by_head, sequence.positions, 0, options_.heads + options_.key_heads, options_.rotary_base);
-  return ops::reshape(turned, {sequence.batch, sequence.length, heads * options_.head_dim});
+Variable with_positions(const Variable& qkv, const SelfAttentionOptions& o, const SequenceInfo& sequence) {
+  if (!o.rotary) return qkv;
+  const int64_t heads = o.heads + 2 * o.key_heads;
+  const Variable by_head = ops::reshape(qkv, {sequence.batch, sequence.length, heads, o.head_dim});
+  const Variable turned = ops::rotary(by_head, sequence.positions, 0, o.heads + o.key_heads, o.rotary_base);
+  return ops::reshape(turned, {sequence.batch, sequence.length, heads * o.head_dim});
 }
+
+Variable SelfAttention::project(const Variable& hidden, const SequenceInfo& sequence) const { return with_positions(qkv_(hidden), options_, sequence); }
 
 Variable SelfAttention::forward(const Variable& hidden, const SequenceInfo& sequence, const nn::StepContext& context) const {
   attention::AttentionSpec spec;
   spec.pattern = patterns_->get(Extent::square(sequence.length), sequence.documents.defined());
-  spec.query.segment = spec.key.segment = broadcast_fact(sequence.documents);
-  spec.key.valid = broadcast_fact(sequence.valid);
-  if (context.training && options_.dropout > 0) {
-    spec.dropout = {.stream = context.stream(static_cast<uint32_t>(options_.layer), RandomPurpose::kAttentionDropout), .probability = options_.dropout, .first_row = static_cast<uint64_t>(context.first_row)};
-  }
+  spec.query.segment = spec.key.segment = by_token(sequence.documents);
+  spec.key.valid = by_token(sequence.valid);
+  spec.dropout = options_.dropout_of(0, context);
   return out_(attention::self_attention(project(hidden, sequence), options_.heads, options_.key_heads, spec));
 }
 

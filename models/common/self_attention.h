@@ -1,4 +1,4 @@
-// defines: PatternRule, PatternCache, SelfAttentionOptions, SelfAttention
+// defines: PatternRule, SidePatternRule, PatternCache, SelfAttentionOptions, SelfAttention, by_token, with_positions
 #pragma once
 #include <functional>
 #include <memory>
@@ -13,22 +13,26 @@ namespace longhaul::models {
 
 /// Who sees whom, as a function of the sizes: what tells one fixed-pattern family from another.
 using PatternRule = std::function<Pattern(const Extent&)>;
+/// The same beside a number of side keys.
+using SidePatternRule = std::function<Pattern(const Extent&, int64_t side_keys)>;
 
 /// Patterns by extent; layers with one rule share a cache, so a pattern is built once for all of them.
 class PatternCache {
  public:
-  explicit PatternCache(PatternRule rule) : rule_(std::move(rule)) {}
+  explicit PatternCache(const PatternRule& rule) : rule_([rule](const Extent& extent, int64_t) { return rule(extent); }) {}
+  explicit PatternCache(SidePatternRule rule) : rule_(std::move(rule)) {}
   /// With `segments` tokens see only tokens of their own segment.
-  const Pattern& get(const Extent& extent, bool segments);
+  const Pattern& get(const Extent& extent, bool segments, int64_t side_keys = 0) const;
 
  private:
   struct Entry {
     Extent extent;
     bool segments;
+    int64_t side_keys;
     Pattern pattern;
   };
-  PatternRule rule_;
-  std::vector<Entry> entries_;  // newest last, a few
+  SidePatternRule rule_;
+  mutable std::vector<Entry> entries_;  // newest last, a few
 };
 
 struct SelfAttentionOptions {
@@ -42,7 +46,15 @@ struct SelfAttentionOptions {
   int layer = 0;
 
   static SelfAttentionOptions from(const BodyOptions& body, int layer);
+  /// Dropout of attention weights in this step; `kind` keeps several attentions of one layer apart (its high bits).
+  kernels::AttentionDropout dropout_of(uint32_t kind, const nn::StepContext& context) const;
 };
+
+/// [B, N] facts as [B, 1, N] for all heads; undefined stays undefined.
+Tensor by_token(const Tensor& fact);
+
+/// A fused projection [B, N, (H + 2 Hk) d] with its query and key heads turned where the positions are rotary.
+Variable with_positions(const Variable& qkv, const SelfAttentionOptions& options, const SequenceInfo& sequence);
 
 /// Multi-head self-attention over a pattern (Vaswani et al. 2017, section 3.2.2; grouped heads: Ainslie et al. 2023).
 /// Parameters: qkv.weight [(H + 2 Hk) d, D], out.weight [D, H d], and biases.

@@ -8,12 +8,9 @@
 namespace longhaul::models {
 namespace {
 
-ops::NormOptions norm_options(const BodyOptions& body) {
-  return {.eps = static_cast<float>(body.norm_eps), .rms = body.norm_kind == NormKind::kRms};
-}
-
 ops::Activation activation_of(Activation activation) {
   switch (activation) {
+    case Activation::kGeluTanh: return ops::Activation::kGeluTanh;
     case Activation::kRelu: return ops::Activation::kRelu;
     case Activation::kSwiglu: return ops::Activation::kSwiglu;
     case Activation::kGelu: break;
@@ -76,6 +73,7 @@ Variable LayerStack::run_pre(const Variable& embedded, const Pass& pass) const {
     return norm.add(stream, pending, compute);
   };
   std::vector<Variable> state{embedded, {}, pass.source};
+  std::vector<Variable>* const seen = pass.sequence.hidden_states;
   for (int i = 0; i < static_cast<int>(layers_.size()); ++i) {
     const auto layer = [this, i, pass, add_and_normalize](std::span<const Variable> in) -> std::vector<Variable> {
       const DType compute = pass.context.compute;
@@ -91,15 +89,20 @@ Variable LayerStack::run_pre(const Variable& embedded, const Pass& pass) const {
       if (pass.recompute) return {residual_sum(sum.sum, feed(i, sum.normal, pass))};
       return {sum.sum, feed(i, sum.normal, pass)};
     };
+    if (seen) seen->push_back(state[kPending].defined() ? residual_sum(state[kStream], state[kPending]) : state[kStream]);
     const std::vector<Variable> next = pass.recompute ? recompute(layer, state) : layer(state);
     state[kStream] = next[kStream];
     state[kPending] = next.size() > 1 ? next[kPending] : Variable();
   }
-  return add_and_normalize(*final_norm_, state[kStream], state[kPending], pass.context.compute).normal;
+  const Variable out = add_and_normalize(*final_norm_, state[kStream], state[kPending], pass.context.compute).normal;
+  if (seen) seen->push_back(out);
+  return out;
 }
 
 Variable LayerStack::run_post(const Variable& embedded, const Pass& pass) const {
   std::vector<Variable> state{embedded, pass.source};
+  std::vector<Variable>* const seen = pass.sequence.hidden_states;
+  if (seen) seen->push_back(embedded);
   for (int i = 0; i < static_cast<int>(layers_.size()); ++i) {
     const auto layer = [this, i, pass](std::span<const Variable> in) -> std::vector<Variable> {
       const DType stream = in[0].dtype(), compute = pass.context.compute;
@@ -109,11 +112,13 @@ Variable LayerStack::run_post(const Variable& embedded, const Pass& pass) const 
       return {parts.feed_forward_norm.add(x, feed(i, ops::cast(x, compute), pass), stream).normal};
     };
     state[0] = (pass.recompute ? recompute(layer, state) : layer(state))[0];
+    if (seen) seen->push_back(state[0]);
   }
   return ops::cast(state[0], pass.context.compute);
 }
 
 Variable LayerStack::run_reversible(const Variable& embedded, const Pass& pass) const {
+  check<ConfigError>(!pass.sequence.hidden_states, "[model] reversible layers keep no hidden states\n  hint: memory.reversible: false");
   std::vector<ReversibleBlock> blocks;
   for (int i = 0; i < static_cast<int>(layers_.size()); ++i) {
     blocks.push_back({.f = [this, i, pass](const Variable& x) { return mix(i, layers_[i]->mixer_norm(x, pass.context.compute), pass); },

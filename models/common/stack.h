@@ -26,6 +26,8 @@ class LayerStack final : public nn::Module {
   LayerStack(const BodyOptions& body, const MemoryOptions& memory, const MixerFactory& mixers, nn::Initializer& init, Source source = Source::kNone);
 
   /// embedded [B, N, D] -> [B, N, D] in context.compute; `source` is given exactly when the stack attends to one.
+  /// sequence.hidden_states receives `embedded` and the residual stream after each layer, the last one as it is returned;
+  /// reversible stacks keep none.
   Variable forward(const Variable& embedded, const SequenceInfo& sequence, const nn::StepContext& context, const EncodedSource& source = {}) const;
 
   /// Caches of all layers.

@@ -1,7 +1,10 @@
 #include "models/common/token_model.h"
 
+#include <algorithm>
+
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
+#include "framework/ops/rows.h"
 #include "framework/ops/shape.h"
 #include "models/common/stack.h"
 #include "models/common/token_embedding.h"
@@ -17,21 +20,47 @@ struct TokenDecodeState final : DecodeState {
   }
 };
 
+/// The same sequence behind `count` rows that belong to every sequence.
+SequenceInfo behind_prefix(const SequenceInfo& sequence, int64_t count, Device device) {
+  check<ConfigError>(!sequence.documents.defined(), "[model] learned global tokens see all documents of a sequence\n  hint: data.cross_documents: true, or model.extra_globals: 0");
+  SequenceInfo out = sequence;
+  const int64_t batch = sequence.batch, length = sequence.length;
+  out.length = length + count;
+  std::vector<int32_t> positions(static_cast<size_t>(count), 0);
+  for (int64_t i = 0; i < length; ++i) positions.push_back(static_cast<int32_t>(sequence.first_position + i));
+  out.positions = Tensor::of<int32_t>({out.length}, positions, device);
+  out.tokens = out.token_types = out.focus = {};
+  if (!sequence.valid.defined()) return out;
+  out.valid = Tensor::empty({batch, out.length}, DType::kU8, device);
+  if (device.is_meta()) return out;
+  for (int64_t b = 0; b < batch; ++b) {
+    std::fill_n(out.valid.data<uint8_t>() + b * out.length, count, uint8_t{1});
+    std::copy_n(sequence.valid.data<uint8_t>() + b * length, length, out.valid.data<uint8_t>() + b * out.length + count);
+  }
+  return out;
+}
+
 class TokenModel final : public LanguageModel {
  public:
-  TokenModel(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init, const HeadLayout& layout)
+  TokenModel(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init, const TokenModelParts& parts)
       : LanguageModel(spec, init.device()),
-        embedding_(spec.options->body, spec.vocabulary, init),
-        head_(make_head(spec, layout, embedding_.table(), init)),
+        embedding_(spec.options->body, spec.vocabulary, parts.input, init),
+        head_(make_head(spec, parts.head, embedding_.table(), init)),
         stack_(spec.options->body, spec.memory, mixers, init) {
     add("", embedding_);
     add("head", *head_);
     add("", stack_);
+    if (parts.prefix > 0) add("prefix_embedding.weight", prefix_ = init.normal({parts.prefix, spec.options->body.dim}, spec.options->body.init_std));
   }
 
   Variable hidden(const ModelInputs& inputs, const nn::StepContext& context) const override {
     const SequenceInfo sequence = sequence_of(inputs, 0);
-    return stack_.forward(embedding_(inputs.tokens, sequence, context), sequence, context);
+    const Variable embedded = embedding_(inputs.tokens, sequence, context);  // [B, N, D]
+    if (!prefix_.defined()) return stack_.forward(embedded, sequence, context);
+    const int64_t count = prefix_.size(0), length = sequence.length;
+    const Variable joined[] = {prefix_rows(sequence.batch), embedded};
+    const Variable all = stack_.forward(ops::concat(joined, 1), behind_prefix(sequence, count, device()), context);  // [B, g + N, D]
+    return ops::slice(all, 1, count, count + length);
   }
 
   ops::CrossEntropyResult loss(const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const override {
@@ -62,15 +91,24 @@ class TokenModel final : public LanguageModel {
   }
 
  private:
+  /// The learned rows in front of every sequence, [B, g, D].
+  Variable prefix_rows(int64_t batch) const {
+    const int64_t count = prefix_.size(0);
+    std::vector<int32_t> rows;
+    for (int64_t i = 0; i < batch * count; ++i) rows.push_back(static_cast<int32_t>(i % count));
+    return ops::embedding(prefix_, Tensor::of<int32_t>({batch, count}, rows, device()), prefix_.dtype());
+  }
+
   TokenEmbedding embedding_;
   std::unique_ptr<Head> head_;
   LayerStack stack_;
+  Variable prefix_;
 };
 
 }  // namespace
 
-std::unique_ptr<LanguageModel> build_token_model(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init, const HeadLayout& layout) {
-  return std::make_unique<TokenModel>(spec, mixers, init, layout);
+std::unique_ptr<LanguageModel> build_token_model(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init, const TokenModelParts& parts) {
+  return std::make_unique<TokenModel>(spec, mixers, init, parts);
 }
 
 }  // namespace longhaul::models

@@ -1,11 +1,15 @@
-// defines: Family, ImportReport, import_model, export_model
+// defines: Family, FamilyReading, LongerPositions, ImportReport, import_model, read_public, tensor_names, export_model
 #pragma once
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "framework/base/io.h"
+#include "framework/checkpoint/safetensors.h"
 #include "models/exchange/name_map.h"
+#include "models/model.h"
 
 /// Public checkpoint folders (config.json, model.safetensors or shards with an index, tokenizer files) to model folders
 /// and back. A model folder holds config.yaml, model.safetensors under our names, the tokenizer's files as they were,
@@ -14,14 +18,35 @@
 /// export(import(x)) has every tensor, name, dtype and metadata entry bitwise and an equal config.json.
 namespace longhaul::models::exchange {
 
+/// Where a family keeps a learned table of positions that may be made longer.
+struct LongerPositions {
+  std::string our_name;   // of the table, [rows, D]
+  std::string key;        // of config.json: its rows
+  int64_t reserved = 0;   // rows before that of the first position
+};
+
+/// What a family makes of a public folder.
+struct FamilyReading {
+  NameMap names;
+  std::string yaml;  // the text of config.yaml
+  std::optional<LongerPositions> positions = {};
+};
+
 /// What a family brings. All functions throw CheckpointError or ConfigError for configurations they cannot represent.
 struct Family {
   std::string name;                      // as in model.family
   std::vector<std::string> model_types;  // "model_type" of the config.json it reads
   std::function<NameMap(const std::string& config_json)> names;
   std::function<std::string(const std::string& config_json)> to_yaml;  // the text of config.yaml
+  /// Instead of both, where the tensors decide as well: `tensors` are the public names that are there, none of them for a
+  /// model trained here.
+  std::function<FamilyReading(const std::string& config_json, const std::set<std::string>& tensors)> read = {};
   /// The text of config.json for a model trained here; empty: only imported models can be exported.
-  std::function<std::string(const std::string& config_yaml)> to_json;
+  std::function<std::string(const ModelSpec& trained)> to_json = {};
+
+  FamilyReading reading_of(const std::string& config_json, const std::set<std::string>& tensors) const {
+    return read ? read(config_json, tensors) : FamilyReading{names(config_json), to_yaml(config_json)};
+  }
 };
 
 struct ImportReport {
@@ -32,13 +57,21 @@ struct ImportReport {
 };
 
 /// Reads the public folder `source` and writes the model folder `out`, which must not exist or be empty; it appears
-/// whole or not at all. throws CheckpointError naming file and tensor, or the model_type that no family reads
-ImportReport import_model(const io::Path& source, const io::Path& out, const std::vector<Family>& families);
+/// whole or not at all. With `positions` above 0 a learned position table is made that long: its rows are repeated in order,
+/// as Beltagy et al. 2020, section 5, made 4,096 positions of 512. throws CheckpointError naming file and tensor, or the
+/// model_type that no family reads
+ImportReport import_model(const io::Path& source, const io::Path& out, const std::vector<Family>& families, int64_t positions = 0);
 
-/// Writes the public folder `out` from a model folder or a checkpoint folder. `family` is the name from the
-/// configuration; it is used when the folder has no public.json. Floating-point tensors whose dtype has changed since
+/// Public names of the tensors of a folder.
+std::set<std::string> tensor_names(const io::Path& folder);
+
+/// The tensors of a public folder under our names. throws CheckpointError as import_model does
+std::vector<checkpoint::NamedTensor> read_public(const io::Path& folder, const NameMap& map);
+
+/// Writes the public folder `out` from a model folder or a checkpoint folder. `trained` is the model of the configuration; it is
+/// used when the folder has no public.json. Floating-point tensors whose dtype has changed since
 /// the import (by training) are converted back. throws CheckpointError
-void export_model(const io::Path& model, const io::Path& out, const std::string& family,
+void export_model(const io::Path& model, const io::Path& out, const ModelSpec& trained,
                   const std::vector<Family>& families);
 
 }  // namespace longhaul::models::exchange

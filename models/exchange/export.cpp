@@ -73,7 +73,7 @@ std::vector<PublicFile> fresh_files(const NameMap& map, const SafetensorsReader&
 
 }  // namespace
 
-void export_model(const io::Path& model, const io::Path& out, const std::string& family_name,
+void export_model(const io::Path& model, const io::Path& out, const ModelSpec& trained,
                   const std::vector<Family>& families) {
   const std::vector<checkpoint::Damage> damage = checkpoint::verify(model);
   if (!damage.empty()) throw CheckpointError(damage.front().message);
@@ -81,15 +81,19 @@ void export_model(const io::Path& model, const io::Path& out, const std::string&
   const bool imported = io::exists(model / kPublicJson);
   PublicFolder folder;
   if (imported) folder = PublicFolder::parse(io::read_file(model / kPublicJson), (model / kPublicJson).string());
-  const Family& family = family_named(imported ? folder.family : family_name, families);
+  const Family& family = family_named(imported ? folder.family : trained.family, families);
   if (!imported) {
     check<CheckpointError>(family.to_json != nullptr,
                            "[exchange] {} was not imported, and the family \"{}\" has no public layout for new models",
                            model.string(), family.name);
-    folder.config = family.to_json(io::read_file(model / kConfigYaml));
+    folder.config = family.to_json(trained);
     folder.others = other_files(model);
   }
-  const NameMap map = family.names(folder.config);
+  std::set<std::string> named;
+  for (const PublicFile& file : folder.files) {
+    for (const SafetensorsEntry& entry : file.tensors) named.insert(entry.name);
+  }
+  const NameMap map = family.reading_of(folder.config, named).names;
   if (!imported) folder.files = fresh_files(map, ours);
 
   std::map<std::string, std::string> stored_as;

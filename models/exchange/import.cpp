@@ -52,6 +52,11 @@ class Source {
   Tensor read(const std::string& name) const { return by_name_.at(name).file->read(entry(name)); }
   std::string bytes(const std::string& name) const { return by_name_.at(name).file->read_bytes(entry(name)); }
   const std::vector<SafetensorsReader>& files() const { return files_; }
+  std::set<std::string> names() const {
+    std::set<std::string> out;
+    for (const auto& [name, place] : by_name_) out.insert(name);
+    return out;
+  }
 
  private:
   struct Place {
@@ -72,8 +77,36 @@ void copy_into(const Tensor& to, const Tensor& from) {
   });
 }
 
-std::vector<checkpoint::NamedTensor> our_tensors(const Source& source, const NameMap& map,
-                                                 const std::set<std::string>& aside, const std::string& where) {
+/// A public folder as a name map sees it.
+struct Contents {
+  std::vector<checkpoint::NamedTensor> tensors;        // ours
+  std::vector<checkpoint::SafetensorsItem> buffers;    // public ones
+};
+
+// Public names that are no tensors of ours: second copies of tied ones, and buffers.
+std::set<std::string> set_aside(const Source& source, const NameMap& map, const std::string& where, Contents& out) {
+  std::set<std::string> aside;
+  for (const TiedName& tied : map.tied) {
+    if (!source.has(tied.alias) || !source.has(tied.stored)) continue;
+    const SafetensorsEntry& a = source.entry(tied.alias);
+    const SafetensorsEntry& b = source.entry(tied.stored);
+    check<CheckpointError>(
+        a.dtype == b.dtype && a.shape == b.shape && source.bytes(tied.alias) == source.bytes(tied.stored),
+        "[exchange] {}: \"{}\" and \"{}\" are one tensor in this family but differ in the file", where, tied.alias,
+        tied.stored);
+    aside.insert(tied.alias);
+  }
+  for (const std::string& name : map.buffers) {
+    if (!source.has(name)) continue;
+    aside.insert(name);
+    out.buffers.push_back({.name = name, .tensor = {}, .raw = source.entry(name), .raw_bytes = source.bytes(name)});
+  }
+  return aside;
+}
+
+Contents read_contents(const Source& source, const NameMap& map, const std::string& where) {
+  Contents out;
+  const std::set<std::string> aside = set_aside(source, map, where, out);
   std::map<std::string, Shape> shapes;
   for (const SafetensorsReader& file : source.files()) {
     for (const SafetensorsEntry& entry : file.header().entries) {
@@ -84,9 +117,16 @@ std::vector<checkpoint::NamedTensor> our_tensors(const Source& source, const Nam
       shapes.emplace(entry.name, Shape(std::span<const int64_t>(entry.shape)));
     }
   }
+  NameMap present = map;
+  std::set<std::string> absent;
+  std::erase_if(present.rules, [&](const NameRule& rule) {
+    const bool missing = map.zeros.contains(rule.our_name) && !source.has(rule.public_name);
+    if (missing) absent.insert(rule.our_name);
+    return missing;
+  });
   std::map<std::string, Tensor> made;
-  const std::map<std::string, Shape> ours = our_shapes(map, shapes, where);
-  std::vector<NameRule> rules = map.rules;
+  const std::map<std::string, Shape> ours = our_shapes(present, shapes, where);
+  std::vector<NameRule>& rules = present.rules;
   // Rules of one public tensor together, so that it is read once.
   std::stable_sort(rules.begin(), rules.end(),
                    [](const NameRule& a, const NameRule& b) { return a.public_name < b.public_name; });
@@ -102,14 +142,56 @@ std::vector<checkpoint::NamedTensor> our_tensors(const Source& source, const Nam
                            target.dtype(), current.dtype());
     copy_into(our_side(rule, target), public_side(rule, current));
   }
-  std::vector<checkpoint::NamedTensor> out;
-  for (auto& [name, tensor] : made) out.push_back({name, std::move(tensor)});
+  for (const std::string& name : absent) made[name] = Tensor::zeros(map.zeros.at(name), current.dtype(), Device::cpu());
+  for (auto& [name, tensor] : made) out.tensors.push_back({name, std::move(tensor)});
   return out;
+}
+
+/// Repeats the rows of a position table behind `reserved` ones up to `positions`.
+Tensor longer_table(const Tensor& table, int64_t reserved, int64_t positions) {
+  const int64_t own = table.size(0) - reserved, width = table.size(1);
+  const Tensor out = Tensor::zeros({reserved + positions, width}, table.dtype(), Device::cpu());
+  const size_t row_bytes = static_cast<size_t>(width) * size_of(table.dtype());
+  const auto* from = static_cast<const std::byte*>(table.raw());
+  auto* to = static_cast<std::byte*>(out.raw());
+  for (int64_t row = 0; row < reserved + positions; ++row) {
+    const int64_t source = row < reserved ? row : reserved + (row - reserved) % own;
+    std::copy_n(from + static_cast<size_t>(source) * row_bytes, row_bytes, to + static_cast<size_t>(row) * row_bytes);
+  }
+  return out;
+}
+
+/// Makes the position table of a folder longer: the tensor, its public shape, and the configuration.
+void lengthen(const FamilyReading& reading, int64_t positions, const std::string& where, std::vector<checkpoint::NamedTensor>& tensors, PublicFolder& folder) {
+  check<CheckpointError>(reading.positions.has_value(), "[exchange] {}: the family \"{}\" has no table of positions that can be made longer", where, folder.family);
+  const LongerPositions& place = *reading.positions;
+  const auto table = std::find_if(tensors.begin(), tensors.end(), [&](const auto& one) { return one.name == place.our_name; });
+  check<CheckpointError>(table != tensors.end() && table->tensor.size(0) > place.reserved, "[exchange] {}: there is no table of positions", where);
+  const int64_t own = table->tensor.size(0) - place.reserved;
+  check<CheckpointError>(positions >= own, "[exchange] {}: {} positions are asked for, its table has {} already", where, positions, own);
+  table->tensor = longer_table(table->tensor, place.reserved, positions);
+  for (const NameRule& rule : reading.names.rules) {
+    if (rule.our_name != place.our_name) continue;
+    for (PublicFile& file : folder.files) {
+      for (SafetensorsEntry& entry : file.tensors) {
+        if (entry.name == rule.public_name) entry.shape.at(0) = place.reserved + positions;
+      }
+    }
+  }
+  auto json = nlohmann::ordered_json::parse(folder.config);
+  json[place.key] = place.reserved + positions;
+  folder.config = json.dump(2) + "\n";
 }
 
 }  // namespace
 
-ImportReport import_model(const io::Path& source_folder, const io::Path& out, const std::vector<Family>& families) {
+std::set<std::string> tensor_names(const io::Path& folder) { return Source(folder, weight_files(folder)).names(); }
+
+std::vector<checkpoint::NamedTensor> read_public(const io::Path& folder, const NameMap& map) {
+  return read_contents(Source(folder, weight_files(folder)), map, folder.string()).tensors;
+}
+
+ImportReport import_model(const io::Path& source_folder, const io::Path& out, const std::vector<Family>& families, int64_t positions) {
   const io::Path config_path = source_folder / kConfigJson;
   check<CheckpointError>(
       io::exists(config_path),
@@ -121,32 +203,20 @@ ImportReport import_model(const io::Path& source_folder, const io::Path& out, co
                       .others = other_files(source_folder)};
   const Family& family = family_for(folder.config, config_path, families);
   folder.family = family.name;
-  const NameMap map = family.names(folder.config);
   const std::vector<std::string> weights = weight_files(source_folder);
   const Source source(source_folder, weights);
   const std::string where = source_folder.string();
 
-  std::set<std::string> aside;
-  for (const TiedName& tied : map.tied) {
-    if (!source.has(tied.alias) || !source.has(tied.stored)) continue;
-    const SafetensorsEntry& a = source.entry(tied.alias);
-    const SafetensorsEntry& b = source.entry(tied.stored);
-    check<CheckpointError>(
-        a.dtype == b.dtype && a.shape == b.shape && source.bytes(tied.alias) == source.bytes(tied.stored),
-        "[exchange] {}: \"{}\" and \"{}\" are one tensor in this family but differ in the file", where, tied.alias,
-        tied.stored);
-    aside.insert(tied.alias);
-  }
-  std::vector<checkpoint::SafetensorsItem> buffers;
-  for (const std::string& name : map.buffers) {
-    if (!source.has(name)) continue;
-    aside.insert(name);
-    buffers.push_back({.name = name, .tensor = {}, .raw = source.entry(name), .raw_bytes = source.bytes(name)});
-  }
-  const std::vector<checkpoint::NamedTensor> tensors = our_tensors(source, map, aside, where);
+  FamilyReading reading = family.reading_of(folder.config, source.names());
+  auto [tensors, buffers] = read_contents(source, reading.names, where);
   for (size_t i = 0; i < weights.size(); ++i) {
     const auto& header = source.files()[i].header();
     folder.files.push_back({weights[i], header.metadata, header.entries});
+  }
+
+  if (positions > 0) {
+    lengthen(reading, positions, where, tensors, folder);
+    reading = family.reading_of(folder.config, source.names());
   }
 
   ImportReport report{.family = family.name,
@@ -161,7 +231,7 @@ ImportReport import_model(const io::Path& source_folder, const io::Path& out, co
   if (!buffers.empty())
     manifest.files.push_back(
         checkpoint::write_safetensors(fresh.path() / kPublicBuffers, buffers, {{"format", "longhaul"}}));
-  std::map<std::string, std::string> texts = {{kConfigYaml, family.to_yaml(folder.config)},
+  std::map<std::string, std::string> texts = {{kConfigYaml, reading.yaml},
                                               {kPublicJson, folder.text()}};
   for (const std::string& name : folder.others) texts[name] = io::read_file(source_folder / name);
   for (const auto& [name, text] : texts) {

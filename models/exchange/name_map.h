@@ -39,6 +39,7 @@ struct NameMap {
   std::vector<NameRule> rules;
   std::vector<TiedName> tied;
   std::vector<std::string> buffers;  // public tensors that are kept as they are and mean nothing to the model
+  std::map<std::string, Shape> zeros;  // of ours: zeros where a folder lacks the public tensor that becomes it
 
   /// Adds the rule once a layer, with "{}" in both names replaced by 0 ... layers - 1.
   void add_layers(int64_t layers, const NameRule& rule);

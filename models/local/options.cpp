@@ -7,6 +7,7 @@ namespace longhaul::models {
 
 FamilyInfo local_family() {
   FamilyInfo info = family_of<LocalOptions>("local", "a sliding window, or blocks that do not overlap");
+  info.cost = "time O(N w D), memory O(N D)";
   info.fields = [](FieldVisitor& v, FamilyOptions& base) {
     auto& o = dynamic_cast<LocalOptions&>(base);
     body_fields(v, o.body);

@@ -9,6 +9,7 @@ namespace longhaul::models {
 FamilyInfo transformer_family() {
   FamilyInfo info =
       family_of<FamilyOptions>("transformer", "dense attention: every token sees all (causal: all before it)");
+  info.cost = "time O(N^2 D), memory O(N D)";
   info.fields = [](FieldVisitor& v, FamilyOptions& o) { body_fields(v, o.body); };
   info.resolve = [](FamilyOptions& o, const ModelContext& context) { resolve_body(o.body, context); };
   info.check = [](const FamilyOptions& o, const ModelContext& context, const Complain& complain) {

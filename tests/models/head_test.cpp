@@ -39,7 +39,7 @@ std::unique_ptr<LanguageModel> encoder(const Variant& variant, Device device, DT
   const auto patterns = std::make_shared<PatternCache>(pattern::dense);
   return build_token_model(spec, [&](int layer, nn::Initializer& with) {
     return std::make_unique<SelfAttention>(SelfAttentionOptions::from(options->body, layer), patterns, with);
-  }, init, variant.layout);
+  }, init, {.head = variant.layout});
 }
 
 /// Rows of 7, 4 and 1 tokens, filled up with `filler`.

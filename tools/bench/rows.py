@@ -1,7 +1,7 @@
 """The rows of the comparison: what runs on each side, which figures are compared, and what must be reached."""
 from dataclasses import dataclass, field
 
-LAYERS_CONFIG = {"dense": "configs/bench/dense.yaml", "window": "configs/bench/window.yaml"}
+LAYERS_CONFIG = {name: f"configs/bench/{name}.yaml" for name in ("dense", "window", "longformer", "bigbird")}
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Row:
     long: bool = False     # a step takes more than 10 s: fewer of them
 
 
-def step(name, config, n, dtype, musts, peer_attention=None, extra=(), long=False):
+def step(name, config, n, dtype, musts, peer_attention=None, peer_model=None, extra=(), long=False):
     batch = max(1, 4096 // n)
     ours = ["bench", "step", LAYERS_CONFIG[config], "--set", f"data.sequence_length={n}", "--set", f"train.batch_size={batch}",
             "--set", f"train.micro_batch={batch}", "--set", f"run.precision={dtype}"]
@@ -33,6 +33,8 @@ def step(name, config, n, dtype, musts, peer_attention=None, extra=(), long=Fals
     peer = []
     if peer_attention:
         peer = ["pytorch_gpt.py", "--n", str(n), "--dtype", dtype, "--attention", peer_attention]
+    if peer_model:
+        peer = ["hf_models.py", "--model", peer_model, "--n", str(n), "--dtype", dtype]
     return Row(name, ours, peer, musts, "step", long)
 
 
@@ -65,6 +67,15 @@ def rows():
             step(f"window-64k-recompute-{dtype}", "window", 65536, dtype,
                  [Must("peak memory, GiB", "peak_gib", limit, at_least=False, against="itself")], extra=saving, long=True),
         ]
+    less = Must("peak memory", "peak_gib", 0.4, at_least=False)
+    table += [
+        step("longformer-4k-f32", "longformer", 4096, "f32", [faster(3.0), less], peer_model="longformer"),
+        step("longformer-16k-f32", "longformer", 16384, "f32", [faster(3.0), less], peer_model="longformer", long=True),
+        step("bigbird-4k-f32", "bigbird", 4096, "f32", [faster(2.0), less], peer_model="bigbird"),
+    ]
+    for family in ("longformer", "bigbird"):
+        table.append(step(f"{family}-64k-recompute-f32", family, 65536, "f32",
+                          [Must("peak memory, GiB", "peak_gib", 8.0, at_least=False, against="itself")], extra=saving, long=True))
     table += [attention("f32", 1.7, 0.75, 0.85), attention("bf16", 2.5, 0.60, 0.70)]
     for n, bound in ((1024, 2.0), (8192, 1.6)):
         table.append(Row(f"decode-{n // 1024}k-f32",

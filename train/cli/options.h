@@ -176,6 +176,7 @@ struct BenchOptions {
 /// longhaul import HF_DIR OUT
 struct ImportOptions {
   std::string source, out;
+  int64_t positions = 0;  // 0: as they are
   bool json = false;
 };
 

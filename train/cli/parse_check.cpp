@@ -26,8 +26,9 @@ void parse_import(CLI::App& app, ImportOptions& o) {
   app.description("A public checkpoint folder (config.json, model.safetensors, tokenizer files) to a model folder.");
   argument(app, "HF_DIR", o.source, "folder to read");
   argument(app, "OUT", o.out, "model folder to write");
+  whole_flag(app, "--positions", o.positions, 1, "make the table of learned positions that long by repeating its rows (default: as it is)");
   json_flag(app, o.json);
-  example(app, "longhaul import downloads/gpt2 models/gpt2");
+  example(app, "longhaul import downloads/longformer models/longformer --positions 16384");
 }
 
 void parse_export(CLI::App& app, ExportOptions& o) {

@@ -95,8 +95,8 @@ void parse_bench(CLI::App& app, BenchOptions& o) {
   CLI::App& attention = *app.add_subcommand("attention", "One attention operation, forward and backward.");
   attention.callback([&o] { o.action = BenchOptions::Action::kAttention; });
   text_flag(attention, "--pattern", o.pattern, "P",
-            "causal, dense, window:KEYS, memory:KEYS (causal, with so many keys before the queries) or relative:KEYS "
-            "(the same with relative positions)");
+            "causal, dense, window:KEYS, longformer:WINDOW:GLOBALS, bigbird:BLOCK, memory:KEYS (causal, with so many keys before "
+            "the queries) or relative:KEYS (the same with relative positions)");
   whole_flag(attention, "--length", o.length, 1, "tokens");
   whole_flag(attention, "--batch", o.batch, 1, "sequences");
   whole_flag(attention, "--heads", o.heads, 1, "heads");

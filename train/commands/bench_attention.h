@@ -1,5 +1,6 @@
 // defines: NamedPattern, AttentionBenchmark, attention_benchmark, pattern_by_name, bench_attention
 #pragma once
+#include <optional>
 #include <string>
 
 #include "framework/pattern/pattern.h"
@@ -10,16 +11,18 @@
 
 namespace longhaul::cli {
 
-/// An attention to time.
+/// An attention to time: one call, and where tokens are global a second one for their rows.
 struct NamedPattern {
-  Pattern pattern;
-  bool relative = false;  // with a relative query of the head's width and a table of all distances
+  Pattern pattern;                          // its side keys are the global tokens, which stand first in the sequence
+  bool relative = false;                    // with a relative query of the head's width and a table of all distances
+  std::optional<Pattern> global_rows = {};  // what those tokens see
 };
 
-/// "causal", "dense", "window:KEYS" (causal, KEYS visible keys with the query's own), "memory:KEYS" (causal, KEYS keys
-/// before the first query) or "relative:KEYS" (the same with relative positions) over `length` tokens.
+/// "causal", "dense", "window:KEYS" (causal, KEYS visible keys with the query's own), "longformer:WINDOW:GLOBALS" (WINDOW / 2
+/// tokens on each side), "bigbird:BLOCK" (3 window, 2 global and 3 random blocks), "memory:KEYS" (causal, KEYS keys before the
+/// first query) or "relative:KEYS" (the same with relative positions) over `length` tokens.
 /// throws ConfigError with the names there are
-NamedPattern pattern_by_name(const std::string& name, int64_t length);
+NamedPattern pattern_by_name(const std::string& name, int64_t length, int64_t heads);
 
 struct AttentionBenchmark {
   double forward_seconds = 0, backward_seconds = 0;  // medians
@@ -33,7 +36,7 @@ struct AttentionBenchmark {
   int threads = 1;
 };
 
-/// One call of block-sparse attention, forward and backward, on random operands of batch x heads x length x head_dim:
+/// The calls of block-sparse attention, forward and backward, on random operands of batch x heads x length x head_dim:
 /// one untimed run, then `repeats`.
 AttentionBenchmark attention_benchmark(const NamedPattern& named, int64_t batch, int64_t heads, int64_t head_dim,
                                        DType dtype, Device device, int64_t repeats);

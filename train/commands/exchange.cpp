@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/checkpoint/checkpoint.h"
+#include "framework/checkpoint/safetensors.h"
 #include "models/exchange/families.h"
 #include "train/config/load.h"
+#include "train/trainer/from_config.h"
 
 namespace longhaul::cli {
 namespace {
@@ -20,7 +22,7 @@ std::string dumped(const Json& json) { return json.dump(2, ' ', false, Json::err
 
 int run_import(const ImportOptions& options, Console& console) {
   const exchange::ImportReport report =
-      exchange::import_model(options.source, options.out, exchange::registered_families());
+      exchange::import_model(options.source, options.out, exchange::registered_families(), options.positions);
   if (options.json) {
     console.result(dumped({{"model", options.out},
                            {"family", report.family},
@@ -38,8 +40,13 @@ int run_export(const ExportOptions& options, Console& console) {
   const io::Path model = checkpoint::resolve_model(options.model);
   // A model that was not imported says its family in its configuration.
   const bool imported = io::exists(model / "public.json");
-  const std::string family = imported ? "" : config::load_config((model / "config.yaml").string()).config.model.family;
-  exchange::export_model(model, options.out, family, exchange::registered_families());
+  models::ModelSpec trained;
+  if (!imported) {
+    const config::Config config = config::load_config((model / "config.yaml").string(), {}, config::Purpose::kModel).config;
+    const checkpoint::SafetensorsReader weights(model / checkpoint::file_name(checkpoint::Section::kModel));
+    trained = train::model_spec(config, weights.entry("token_embedding.weight").shape.at(0));
+  }
+  exchange::export_model(model, options.out, trained, exchange::registered_families());
   console.result(options.json ? dumped({{"model", model.string()}, {"out", options.out}})
                               : fmt::format("{} is written to {}", model.string(), options.out));
   return 0;

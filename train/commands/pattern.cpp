@@ -15,7 +15,7 @@ namespace {
 // The options of a family with its defaults.
 std::shared_ptr<const models::FamilyOptions> defaults_of(const models::FamilyInfo& family, int64_t length) {
   auto options = family.make();
-  family.resolve(*options, {.sequence_length = length, .form = models::Form::kDecoder});
+  family.resolve(*options, {.sequence_length = length, .form = family.drawn});
   return options;
 }
 
@@ -57,9 +57,10 @@ int run_pattern(const PatternOptions& options, Console& console) {
   const auto [family, wanted] = find(options);
   check<ConfigError>(family->pattern != nullptr, "[pattern] {} has no fixed pattern", family->name);
   const Pattern pattern = family->pattern(*wanted, wanted->body.form, Extent::square(options.length));
-  if (!options.out.empty()) io::replace_file(options.out, svg ? svg_picture(pattern) : text_picture(pattern));
+  const std::string formula = family->cost.empty() ? "" : "cost of a layer: " + family->cost + "\n";
+  if (!options.out.empty()) io::replace_file(options.out, svg ? svg_picture(pattern) : text_picture(pattern) + formula);
   if (!options.json) {
-    if (options.out.empty()) console.stream(text_picture(pattern));
+    if (options.out.empty()) console.stream(text_picture(pattern) + formula);
     return 0;
   }
   const PatternCost spent =
@@ -74,6 +75,7 @@ int run_pattern(const PatternOptions& options, Console& console) {
   json["pairs_per_query"] = static_cast<double>(spent.pairs) / static_cast<double>(options.length * pattern.layouts());
   json["share_of_dense"] = static_cast<double>(spent.pairs) / (static_cast<double>(options.length) *
                                                                static_cast<double>(options.length) * pattern.layouts());
+  if (!family->cost.empty()) json["cost"] = family->cost;
   if (!options.out.empty()) json["out"] = options.out;
   console.result(json.dump());
   return 0;

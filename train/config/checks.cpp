@@ -205,6 +205,7 @@ void check_stage_model(const Config& config, const StageConfig& stage, const std
   fixed(base.max_positions == now.max_positions, "max_positions");
   fixed(base.tied_embeddings == now.tied_embeddings, "tied_embeddings");
   fixed(base.bias == now.bias, "bias");
+  fixed(base.attention_bias == now.attention_bias, "attention_bias");
 }
 
 void check_model(const Config& config, Findings& found) {
@@ -252,8 +253,8 @@ models::ModelContext model_context(const Config& config) {
     context.sequence_length = std::max(context.sequence_length, stage.sequence_length);
   }
   context.form = form_of(config.data.objective);
-  context.sequence_length =
-      std::max(context.sequence_length, data::target_length_of(config.data.objective, context.sequence_length));
+  context.target_length = data::target_length_of(config.data.objective, context.sequence_length);
+  context.sequence_length = std::max(context.sequence_length, context.target_length);
   context.reversible = config.memory.reversible;
   return context;
 }

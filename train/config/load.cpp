@@ -33,8 +33,9 @@ bool follows_from(const Finding& finding, const std::set<std::string>& wrong) {
   return false;
 }
 
-void report_findings(const Config& config, const ReadResult& read, const Mark& file, Problems& problems) {
-  const std::vector<Finding> findings = check_config(config);
+void report_findings(const Config& config, const ReadResult& read, const Mark& file, Purpose purpose, Problems& problems) {
+  std::vector<Finding> findings = check_config(config);
+  if (purpose == Purpose::kModel) std::erase_if(findings, [](const Finding& finding) { return finding.missing; });
   if (findings.empty()) return;
   const std::vector<FlatValue> values = flatten(config);
   for (const Finding& finding : findings) {
@@ -51,13 +52,13 @@ void report_findings(const Config& config, const ReadResult& read, const Mark& f
 }
 
 // `what`: the texts as a message names them.
-Loaded load_merged(const Merged& merged, const std::string& what, const std::string& name, Problems& problems) {
+Loaded load_merged(const Merged& merged, const std::string& what, const std::string& name, Purpose purpose, Problems& problems) {
   if (merged.incomplete) problems.raise(what);
   Loaded loaded;
   const ReadResult read = read_config(merged.root, loaded.config, problems);
   if (loaded.config.run.name.empty()) loaded.config.run.name = name;
   complete(loaded.config);
-  report_findings(loaded.config, read, {merged.file}, problems);
+  report_findings(loaded.config, read, {merged.file}, purpose, problems);
   problems.raise(what);
   loaded.origins = read.origins;
   loaded.files = merged.files;
@@ -74,16 +75,16 @@ std::string Loaded::origin(const std::string& key) const {
   return fmt::format("{}:{}", mark.source->name, mark.line);
 }
 
-Loaded load_config(const std::string& path, const std::vector<std::string>& overrides) {
+Loaded load_config(const std::string& path, const std::vector<std::string>& overrides, Purpose purpose) {
   Problems problems;
   const Merged merged = read_sources(path, overrides, problems);
-  return load_merged(merged, path, std::filesystem::path(path).stem().string(), problems);
+  return load_merged(merged, path, std::filesystem::path(path).stem().string(), purpose, problems);
 }
 
 Loaded load_overrides(const std::vector<std::string>& overrides) {
   Problems problems;
   const Merged merged = read_overrides(overrides, problems);
-  return load_merged(merged, "the command line", "unnamed", problems);
+  return load_merged(merged, "the command line", "unnamed", Purpose::kRun, problems);
 }
 
 }  // namespace longhaul::config

@@ -1,4 +1,4 @@
-// defines: Loaded, load_config, load_overrides, resolved_yaml
+// defines: Loaded, Purpose, load_config, load_overrides, resolved_yaml
 #pragma once
 #include <map>
 #include <string>
@@ -19,9 +19,12 @@ struct Loaded {
   std::string origin(const std::string& key) const;
 };
 
+/// What a configuration is read for: a run needs texts and an end, a model made by `import` says nothing about them.
+enum class Purpose { kRun, kModel };
+
 /// Reads and checks a configuration: `path`, what it extends, and overrides "key=value" in order.
 /// throws ConfigError with every mistake, each with its place; nothing has been created then
-Loaded load_config(const std::string& path, const std::vector<std::string>& overrides = {});
+Loaded load_config(const std::string& path, const std::vector<std::string>& overrides = {}, Purpose purpose = Purpose::kRun);
 
 /// The same without a file: overrides over the defaults.
 Loaded load_overrides(const std::vector<std::string>& overrides);

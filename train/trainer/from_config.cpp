@@ -171,6 +171,7 @@ std::vector<optim::Parameter> trained_parameters(const models::Model& model,
   }
   std::vector<optim::Parameter> trained;
   for (const nn::NamedParameter& parameter : all) {
+    if (!parameter.variable.needs_gradient()) continue;  // a buffer
     if (optim::matches_any(parameter.name, freeze)) {
       parameter.variable.freeze();
     } else {

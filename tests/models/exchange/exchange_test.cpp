@@ -50,8 +50,8 @@ Family toy_family() {
   family.to_yaml = [](const std::string& config) {
     return "model: {family: toy, layers: " + Json::parse(config).at("layers").dump() + "}\n";
   };
-  family.to_json = [](const std::string& yaml) {
-    return std::string("{\"model_type\": \"toy-1\", \"layers\": ") + yaml.substr(yaml.find("layers: ") + 8, 1) + "}\n";
+  family.to_json = [](const ModelSpec& trained) {
+    return std::string("{\"model_type\": \"toy-1\", \"layers\": ") + std::to_string(trained.options->body.layers) + "}\n";
   };
   return family;
 }
@@ -134,7 +134,7 @@ TEST_F(ExchangeTest, ExportOfAnImportGivesEverythingBackBitwise) {
                                       "public.safetensors", "tokenizer_config.json"}));
   EXPECT_TRUE(checkpoint::verify(at("model")).empty());
   EXPECT_EQ(checkpoint::resolve_model(at("model")), at("model"));
-  export_model(at("model"), at("back"), "", {toy_family()});
+  export_model(at("model"), at("back"), {}, {toy_family()});
   expect_equal_weights(at("public/model.safetensors"), at("back/model.safetensors"));
   EXPECT_EQ(json_at("public/config.json"), json_at("back/config.json"));
   EXPECT_EQ(io::read_file(at("back/merges.txt")), "#version\nab c\n");
@@ -166,7 +166,7 @@ TEST_F(ExchangeTest, ShardsComeBackAsShards) {
   checkpoint::write_safetensors(at("public/b.safetensors"), second, {{"part", "2"}});
   write("model.safetensors.index.json", Json({{"weight_map", map}}).dump());
   import();
-  export_model(at("model"), at("back"), "", {toy_family()});
+  export_model(at("model"), at("back"), {}, {toy_family()});
   expect_equal_weights(at("public/a.safetensors"), at("back/a.safetensors"));
   expect_equal_weights(at("public/b.safetensors"), at("back/b.safetensors"));
   EXPECT_EQ(json_at("back/model.safetensors.index.json"), json_at("public/model.safetensors.index.json"));
@@ -190,7 +190,12 @@ TEST_F(ExchangeTest, AModelTrainedHereIsExportedToo) {
   content.state.scalars = "{}\n";
   content.files["config.yaml"] = "model: {family: toy, layers: 2}\n";
   checkpoint::save_checkpoint(at("run"), content, {});
-  export_model(at("run/step-00000005"), at("back"), "toy", {toy_family()});
+  ModelSpec trained;
+  trained.family = "toy";
+  const auto options = std::make_shared<FamilyOptions>();
+  options->body.layers = 2;
+  trained.options = options;
+  export_model(at("run/step-00000005"), at("back"), trained, {toy_family()});
   const SafetensorsReader back(at("back/model.safetensors"));
   EXPECT_EQ(back.entry("h.0.attn.weight").shape, (std::vector<int64_t>{4, 12}));
   EXPECT_EQ(back.entry("h.0.attn.weight").dtype, "F32");
@@ -210,7 +215,7 @@ TEST_F(ExchangeTest, AModelTrainedHereIsExportedToo) {
   content.files["merges.txt"] = content.files["tokenizer_config.json"] = "";
   content.step = 6;
   checkpoint::save_checkpoint(at("run"), content, {});
-  export_model(at("run/step-00000006"), at("tuned"), "toy", {toy_family()});
+  export_model(at("run/step-00000006"), at("tuned"), trained, {toy_family()});
   EXPECT_EQ(SafetensorsReader(at("tuned/model.safetensors")).entry("h.0.attn.weight").dtype, "BF16");
 }
 
@@ -254,6 +259,30 @@ TEST_F(ExchangeTest, WhatDoesNotFitIsNamed) {
   EXPECT_FALSE(io::exists(at("model")));
 }
 
+TEST_F(ExchangeTest, AnAbsentTensorThatMayBeAbsentIsZeroAndStaysAbsent) {
+  Family family = toy_family();
+  const auto names = family.names;
+  family.names = [names](const std::string& config) {
+    NameMap map = names(config);
+    map.rules.push_back({"logits_bias", "logits_bias"});
+    map.zeros["logits_bias"] = Shape{1, 9};
+    return map;
+  };
+  import_model(at("public"), at("model"), {family});
+  const SafetensorsReader ours(at("model/model.safetensors"));
+  EXPECT_EQ(ours.entry("logits_bias").shape, (std::vector<int64_t>{1, 9}));
+  EXPECT_EQ(ours.read_bytes(ours.entry("logits_bias")).find_first_not_of('\0'), std::string::npos);
+  export_model(at("model"), at("back"), {}, {family});
+  expect_equal_weights(at("public/model.safetensors"), at("back/model.safetensors"));
+
+  items_.push_back(random_item("logits_bias", "F32", {1, 9}, 36));
+  write_weights();
+  io::remove_all(at("model"));
+  import_model(at("public"), at("model"), {family});
+  const SafetensorsReader with(at("model/model.safetensors"));
+  EXPECT_EQ(with.read_bytes(with.entry("logits_bias")), items_.back().raw_bytes);
+}
+
 TEST_F(ExchangeTest, FoldersThatCannotServeAreNamed) {
   const std::string config = "[exchange] " + at("public/config.json").string();
   write("config.json", R"({"model_type": "other"})");
@@ -274,7 +303,7 @@ TEST_F(ExchangeTest, FoldersThatCannotServeAreNamed) {
   EXPECT_EQ(message_of([&] { import_model(at("public"), at("model"), {toy_family()}); }),
             "[exchange] " + at("model").string() + " exists already\n  hint: name a folder that does not exist yet");
   io::replace_file(at("model/public.json"), "{}");
-  EXPECT_EQ(message_of([&] { export_model(at("model"), at("back"), "", {toy_family()}); }),
+  EXPECT_EQ(message_of([&] { export_model(at("model"), at("back"), {}, {toy_family()}); }),
             "[checkpoint] " + at("model/public.json").string() + ": the file has 2 bytes, the manifest says " +
                 std::to_string(checkpoint::read_manifest(at("model")).find("public.json")->size));
 }

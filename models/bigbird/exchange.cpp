@@ -1,0 +1,139 @@
+#include "models/bigbird/exchange.h"
+
+#include "framework/base/error.h"
+#include "models/bigbird/options.h"
+#include "models/bigbird/random_blocks.h"
+#include "models/exchange/bart.h"
+#include "models/exchange/bert.h"
+#include "models/exchange/model_yaml.h"
+
+namespace longhaul::models {
+namespace {
+
+using exchange::BertHead;
+
+const exchange::BertDefaults kDefaults = {.prefix = "bert.",
+                                          .vocabulary = 50358,
+                                          .max_positions = 4096,
+                                          .activation = "gelu_new",
+                                          .norm_eps = 1e-12,
+                                          .padding_token = 0,
+                                          .token_head = "cls.predictions.transform.dense.weight",
+                                          .class_head = "classifier.out_proj.weight",
+                                          .span_head = "qa_classifier.qa_outputs.weight"};
+
+/// Everything config.json and the names of the tensors say.
+struct Reading {
+  exchange::BertLayout bert;
+  std::shared_ptr<BigBirdOptions> options;
+  exchange::NameMap names;
+};
+
+exchange::NameMap names_of(const exchange::BertLayout& bert, const std::set<std::string>& tensors) {
+  exchange::NameMap map;
+  exchange::add_bert_names(map, bert);
+  const std::string self = bert.prefix + "encoder.layer.{}.attention.self.";
+  exchange::add_projections(map, bert.body.layers, {self + "query", self + "key", self + "value"}, "layers.{}.attention.qkv", bert.body.dim, bert.body.attention_bias);
+  // The pooler serves the prediction of next sentences alone.
+  for (const std::string& name : {bert.prefix + "pooler.", std::string("cls.seq_relationship.")}) {
+    for (const char* part : {"weight", "bias"}) map.buffers.push_back(name + part);
+  }
+  switch (bert.head) {
+    case BertHead::kTokens:
+      exchange::add_linear(map, 1, "cls.predictions.transform.dense", "head.dense", true);
+      exchange::add_linear(map, 1, "cls.predictions.transform.LayerNorm", "head.norm", true);
+      exchange::add_decoder_bias(map, "cls.predictions.bias", "cls.predictions.decoder.bias", bert.vocabulary, tensors);
+      if (bert.body.tied_embeddings) {
+        map.tied.push_back({"cls.predictions.decoder.weight", bert.prefix + "embeddings.word_embeddings.weight"});
+      } else {
+        map.rules.push_back({"cls.predictions.decoder.weight", "head.weight"});
+      }
+      break;
+    case BertHead::kClasses:
+      exchange::add_linear(map, 1, "classifier.dense", "head.dense", true);
+      exchange::add_linear(map, 1, "classifier.out_proj", "head.out", true);
+      break;
+    case BertHead::kSpans:
+      fail<CheckpointError>("[exchange] BigBirdForQuestionAnswering has a feed-forward layer before its span head, which this build lacks\n  hint: import the model without head, or the one for masked tokens");
+    case BertHead::kNone: break;
+  }
+  return map;
+}
+
+Reading read(const std::string& config_json, const std::set<std::string>& tensors) {
+  const exchange::PublicConfig config(config_json);
+  check<CheckpointError>(!config.boolean("is_decoder", false) && !config.boolean("add_cross_attention", false),
+                         "[exchange] config.json: is_decoder and add_cross_attention: BigBird as a decoder is not supported, its blocks are two-sided");
+  Reading out{exchange::bert_layout(config, kDefaults, tensors), std::make_shared<BigBirdOptions>(), {}};
+  out.bert.body.attention_bias = config.boolean("use_bias", true);
+  out.bert.layout.norm_after_dropout = true;
+  out.bert.layout.scale_embeddings = config.boolean("rescale_embeddings", false);
+  BigBirdOptions& o = *out.options;
+  o.body = out.bert.body;
+  o.layout = out.bert.layout;
+  o.blocks.block = config.count("block_size", 64);
+  o.blocks.random_blocks = config.count("num_random_blocks", 3, 0);
+  o.blocks.random = RandomRule::kPublicTraining;
+  const std::string type = config.text("attention_type", "block_sparse");
+  check<CheckpointError>(type == "block_sparse" || type == "original_full", "[exchange] config.json: attention_type = \"{}\": expected block_sparse or original_full", type);
+  o.blocks.sparse = type == "block_sparse";
+  out.names = names_of(out.bert, tensors);
+  return out;
+}
+
+std::string to_json(const ModelSpec& spec) {
+  const auto& o = dynamic_cast<const BigBirdOptions&>(*spec.options);
+  check<CheckpointError>(o.blocks.extra_globals == 0 && o.blocks.short_full, "[exchange] the public BigBird has model.extra_globals = 0 and short_full = true");
+  check<CheckpointError>(o.blocks.random != RandomRule::kCounter || o.blocks.random_blocks == 0 || !o.blocks.sparse,
+                         "[exchange] the public BigBird draws its own random blocks; a model trained with model.random = counter would see others there");
+  check<CheckpointError>(spec.head.kind != HeadKind::kSpans, "[exchange] the public BigBird has another head for spans");
+  check<CheckpointError>(o.layout.position_offset == 0 && o.layout.norm_after_dropout, "[exchange] the public BigBird has model.position_offset = 0 and norm_after_dropout = true");
+  const auto flag = [](bool on) { return std::string(on ? "true" : "false"); };
+  return exchange::bert_json(o.body, o.layout, spec, spec.head.kind == HeadKind::kClasses ? "BigBirdForSequenceClassification" : "BigBirdForMaskedLM",
+                             {{"attention_type", o.blocks.sparse ? "\"block_sparse\"" : "\"original_full\""},
+                              {"block_size", std::to_string(o.blocks.block)},
+                              {"model_type", "\"big_bird\""},
+                              {"num_random_blocks", std::to_string(o.blocks.random_blocks)},
+                              {"rescale_embeddings", flag(o.layout.scale_embeddings)},
+                              {"use_bias", flag(o.body.attention_bias)}});
+}
+
+}  // namespace
+
+exchange::Family bigbird_exchange() {
+  exchange::Family family;
+  family.name = "bigbird";
+  family.model_types = {"big_bird"};
+  family.read = [](const std::string& config, const std::set<std::string>& tensors) {
+    const Reading reading = read(config, tensors);
+    return exchange::FamilyReading{reading.names, exchange::model_yaml("bigbird", *reading.options, exchange::objective_of(reading.bert.head), reading.options->body.max_positions, reading.bert.labels),
+                                   exchange::LongerPositions{"position_embedding.weight", "max_position_embeddings", 0}};
+  };
+  family.to_json = to_json;
+  return family;
+}
+
+std::map<std::string, Tensor> drawn_blocks(const BlockOptions& blocks, const BodyOptions& body, const ReferenceCase& reference) {
+  std::map<std::string, Tensor> out;
+  const int64_t length = reference.tensors.at("input_ids").size(1);
+  if (!blocks.sparse || length <= blocks.full_below()) return out;
+  const RandomBlockShape shape{.length = length, .block = blocks.block, .slots = blocks.random_blocks, .heads = body.heads};
+  for (int layer = 0; layer < body.layers; ++layer) {
+    const RandomBlocks drawn = in_training(reference) ? public_random_blocks(shape, body.max_positions, layer) : first_block_lists(shape);
+    std::vector<int32_t> all;
+    for (int64_t head = 0; head < shape.heads; ++head) all.insert(all.end(), drawn.at(head, 0), drawn.at(head, 0) + drawn.rows * drawn.slots);
+    out["aux.rand_attn." + std::to_string(layer)] = Tensor::of<int32_t>({shape.heads, drawn.rows, drawn.slots}, all);
+  }
+  return out;
+}
+
+PublicEncoder open_bigbird(const std::string& config_json, const ReferenceCase& reference) {
+  const Reading reading = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
+  PublicEncoder out{reading.bert.spec(), reading.names};
+  out.spec.family = "bigbird";
+  out.spec.options = reading.options;
+  out.aux = drawn_blocks(reading.options->blocks, reading.options->body, reference);
+  return out;
+}
+
+}  // namespace longhaul::models

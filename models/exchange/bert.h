@@ -1,0 +1,60 @@
+// defines: exchange::BertHead, objective_of, BertDefaults, BertLayout, bert_layout, add_bert_names, add_decoder_bias, bert_json
+#pragma once
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/common/encoder_layout.h"
+#include "models/exchange/name_map.h"
+#include "models/exchange/public_config.h"
+
+/// What Longformer and BigBird checkpoints have in common with BERT and RoBERTa: names of embeddings, feed-forwards and norms,
+/// and the keys of config.json for them.
+namespace longhaul::models::exchange {
+
+enum class BertHead { kNone, kTokens, kClasses, kSpans };
+
+/// data.objective of a model with this head.
+std::string objective_of(BertHead head);
+
+/// What a library's configuration class says where config.json does not, and what marks a head.
+struct BertDefaults {
+  std::string prefix;           // of the tensors of models with a head
+  int vocabulary = 0;
+  int max_positions = 0;        // rows of the position table
+  std::string activation;
+  double norm_eps = 1e-12;
+  int padding_token = 0;
+  std::string token_head;       // a tensor that only models with this head have
+  std::string class_head, span_head;
+};
+
+struct BertLayout {
+  std::string prefix;
+  BertHead head = BertHead::kTokens;
+  BodyOptions body;
+  EncoderLayout layout;
+  int64_t vocabulary = 0;
+  std::vector<std::string> labels;  // of a head for classes
+  int64_t position_rows = 0;  // of the public table
+
+  /// What the model is made with, without its family options.
+  ModelSpec spec() const;
+};
+
+/// Sizes, activation, norms and dropout from config.json; the head and the prefix from the tensors that are there, or, where
+/// `tensors` is empty, from `architectures`.
+BertLayout bert_layout(const PublicConfig& config, const BertDefaults& defaults, const std::set<std::string>& tensors);
+
+/// Every tensor but those of self-attention's inputs and of the heads.
+void add_bert_names(NameMap& map, const BertLayout& layout);
+
+/// The bias of a token head's projection, which checkpoints store under one name, the other or both, or leave out where it is 0.
+void add_decoder_bias(NameMap& map, const std::string& name, const std::string& alias, int64_t vocabulary, const std::set<std::string>& tensors);
+
+/// The text of config.json for a model trained here: the keys that bert_layout reads, and `more` keys with their values as
+/// JSON. throws CheckpointError naming the key that the public layout cannot express
+std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, const ModelSpec& spec, const std::string& architecture, const std::vector<std::pair<std::string, std::string>>& more);
+
+}  // namespace longhaul::models::exchange
