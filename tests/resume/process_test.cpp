@@ -220,18 +220,6 @@ TEST_F(Processes, ASecondRunInTheFolderIsToldOfTheFirst) {
 /// With less memory than it needs the program says so. (A limit that just admits the program but not the code oneDNN
 /// generates ends inside that library.)
 TEST_F(Processes, WithoutMemoryTheProgramEndsWithAMessage) {
-<<<<<<< HEAD
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  run.overrides.push_back("run.threads=1");
-  int short_of_memory = 0;
-  for (rlim_t megabytes = 180; megabytes <= 660; megabytes += 40) {
-    const int code = train("small", {.environment = {}, .largest_file = RLIM_INFINITY, .memory = megabytes << 20});
-    EXPECT_TRUE(code == 0 || code == 1) << megabytes << " MiB: " << code << "\n" << said;
-    if (code == 1) {
-      ++short_of_memory;
-      EXPECT_NE(said.find("memory"), std::string::npos) << megabytes << " MiB: " << said;
-    }
-=======
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which need terabytes of address space themselves
   run.overrides = {"run.threads=1"};
   Program::Surroundings around;
@@ -240,7 +228,6 @@ TEST_F(Processes, WithoutMemoryTheProgramEndsWithAMessage) {
     EXPECT_EQ(train("small", around), 1) << said;
     EXPECT_NE(said.find("[memory]"), std::string::npos) << megabytes << " MiB: " << said;
     EXPECT_FALSE(fs::exists(run.folder / "small"));
->>>>>>> h/reliability
   }
   around.memory = rlim_t{700} << 20;
   EXPECT_EQ(code_of(train_arguments(run, "large", {"--set", "model.dim=2048"}), around), 1) << said;
