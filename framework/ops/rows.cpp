@@ -61,6 +61,13 @@ Variable embedding(const Variable& weights, const Tensor& index, DType out, int3
   const Shape shape{std::span<const int64_t>(sizes.data(), static_cast<size_t>(index.rank() + 1))};
   return record("embedding", gathered(weights.value(), index, shape, out), {weights}, [index, frozen](const BackwardContext& context) {
     const auto [dtable, accumulate] = context.buffer(0);
+    if (dtable.dtype() != DType::kF32 && dtable.dtype() != DType::kF64) {  // an activation: sums are made in f32
+      const MemoryScope scope(MemoryFamily::kWorkspace);
+      const Tensor sum = Tensor::zeros(dtable.shape(), DType::kF32, dtable.device());
+      scatter(context.gradient(), without(index, frozen), sum);
+      table(dtable).elementwise.axpby(sum, dtable, 1.0f, accumulate ? 1.0f : 0.0f);
+      return;
+    }
     if (!accumulate) dtable.zero();
     scatter(context.gradient(), without(index, frozen), dtable);
   });

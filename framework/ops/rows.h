@@ -8,7 +8,7 @@ namespace longhaul::ops {
 ///
 /// table [V, D], index [..] i32 (-1 gives a row of zeros without gradient) -> [.., D] in dtype `out`. Row `frozen` of the table
 /// gets no gradient from here (-1: all do).
-/// The gradient is summed per row of the table in the order of the index: no atomics.
+/// The gradient is summed per row of the table in the order of the index, at least in f32: no atomics.
 /// Throws ShapeError for an index outside -1..V-1 on host devices.
 Variable embedding(const Variable& table, const Tensor& index, DType out, int32_t frozen = -1);
 

@@ -58,6 +58,8 @@ const bool kNorm = add_cases({
 const bool kRows = add_cases({
     {.op = "embedding", .name = "repeated, absent and unused rows", .inputs = {{{9, 11}}},
      .call = [](In in) -> Out { return {ops::embedding(in[0], ids(in[0], {3, 0, 3, -1, 8, 3, 0}), in[0].dtype())}; }, .tolerance = kStatistics},
+    {.op = "embedding", .name = "a table that an op made, beside another use", .inputs = {{{9, 11}}},
+     .call = [](In in) -> Out { const Variable table = ops::scale(in[0], 2); return {ops::embedding(table, ids(in[0], {3, 0, 3, -1, 8, 3, 0}), in[0].dtype()), ops::scale(table, 3)}; }, .tolerance = kStatistics},
     {.op = "gather_rows", .name = "some, one of them absent", .inputs = {{{9, 11}}}, .call = [](In in) -> Out { return {ops::gather_rows(in[0], ids(in[0], {3, 0, -1, 8, 5}))}; }},
     {.op = "gather_rows", .name = "beside another use", .inputs = {{{5, 8}}}, .call = [](In in) -> Out { return {ops::gather_rows(in[0], ids(in[0], {4, 1})), ops::scale(in[0], 2)}; }},
     {.op = "replace_rows", .name = "two of five", .inputs = {{{5, 9}}, {{3, 9}}}, .call = [](In in) -> Out { return {ops::replace_rows(in[0], ids(in[0], {4, -1, 1}), in[1])}; }, .tolerance = kStatistics},
