@@ -24,6 +24,8 @@ std::shared_ptr<const models::FamilyOptions> options_of(const models::FamilyInfo
                                                         const PatternOptions& options) {
   std::vector<std::string> all = {"model.family=" + family.name, "data.train=[none.txt]", "train.steps=1",
                                   fmt::format("data.sequence_length={}", options.length)};
+  if (family.drawn == models::Form::kEncoder) all.emplace_back("data.objective=masked");
+  if (family.drawn == models::Form::kEncoderDecoder) all.emplace_back("data.objective=gap_sentences");
   all.insert(all.end(), options.set.begin(), options.set.end());
   return config::load_overrides(all).config.model.options;
 }
