@@ -36,6 +36,21 @@ int run_import(const ImportOptions& options, Console& console) {
   return 0;
 }
 
+namespace {
+
+/// Rows of the token table, which adaptive embeddings cut into several.
+int64_t vocabulary_rows(const checkpoint::SafetensorsReader& weights) {
+  if (!weights.find("embedding.tables.0")) return weights.entry("token_embedding.weight").shape.at(0);
+  int64_t rows = 0;
+  for (int i = 0;; ++i) {
+    const auto* table = weights.find(fmt::format("embedding.tables.{}", i));
+    if (!table) return rows;
+    rows += table->shape.at(0);
+  }
+}
+
+}  // namespace
+
 int run_export(const ExportOptions& options, Console& console) {
   const io::Path model = checkpoint::resolve_model(options.model);
   // A model that was not imported says its family in its configuration.
@@ -44,7 +59,7 @@ int run_export(const ExportOptions& options, Console& console) {
   if (!imported) {
     const config::Config config = config::load_config((model / "config.yaml").string(), {}, config::Purpose::kModel).config;
     const checkpoint::SafetensorsReader weights(model / checkpoint::file_name(checkpoint::Section::kModel));
-    trained = train::model_spec(config, weights.entry("token_embedding.weight").shape.at(0));
+    trained = train::model_spec(config, vocabulary_rows(weights));
   }
   exchange::export_model(model, options.out, trained, exchange::registered_families());
   console.result(options.json ? dumped({{"model", model.string()}, {"out", options.out}})
