@@ -48,8 +48,10 @@ int64_t measured_peak(const config::Config& config) {
   std::vector<Tensor> batch;  // tokens, targets, documents, positions
   for (int i = 0; i < 4; ++i) batch.push_back(Tensor::of<int32_t>(shape, ids));
   for (int step = 1; step <= 3; ++step) {
-    const StepOutcome outcome = trainee.step().run(
-        {.batch = {.inputs = {.tokens = batch[0]}, .targets = batch[1]}, .scored = shape.elements(), .step = step, .learning_rate = 1e-3});
+    StepInput input;
+    input.batch.inputs.tokens = batch[0], input.batch.targets = batch[1];
+    input.scored = shape.elements(), input.step = step, input.learning_rate = 1e-3;
+    const StepOutcome outcome = trainee.step().run(input);
     EXPECT_FALSE(outcome.skipped) << outcome.reason;
   }
   return memory.report().total_peak - before;
