@@ -11,6 +11,8 @@ endforeach()
 list(REMOVE_DUPLICATES folders)
 list(REMOVE_ITEM folders ${CMAKE_SOURCE_DIR}/tests/support)
 longhaul_module(test_support tests/support LINK lh_train GTest::gtest)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/tests/support/paths.cpp PROPERTIES COMPILE_DEFINITIONS
+  "LONGHAUL_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\";LONGHAUL_PROGRAM=\"${CMAKE_BINARY_DIR}/longhaul\"")
 # The case table of the ops serves their tests and their benchmark. Its entries register themselves, so it is linked whole.
 set(case_table_pattern "/tests/cases/(case_table|[a-z_]+_cases)\\.cpp$")
 set(case_table ${test_sources})
@@ -24,8 +26,6 @@ foreach(folder IN LISTS folders)
   list(FILTER sources EXCLUDE REGEX ${case_table_pattern})
   add_executable(test_${name} ${sources})
   target_link_libraries(test_${name} PRIVATE lh_test_support GTest::gtest GTest::gmock GTest::gtest_main)
-  target_compile_definitions(test_${name} PRIVATE LONGHAUL_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                             LONGHAUL_PROGRAM="${CMAKE_BINARY_DIR}/longhaul")
   if(name STREQUAL "cases")
     target_link_libraries(test_${name} PRIVATE lh_cases)
   endif()

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "tests/architecture/rules.h"
+#include "tests/support/paths.h"
 
 namespace longhaul::architecture {
 namespace {
@@ -19,7 +20,7 @@ constexpr int kUsualLines = 400;
 constexpr int kMostLines = 800;
 
 const std::vector<SourceFile>& house() {
-  static const std::vector<SourceFile> files = read_sources(LONGHAUL_SOURCE_DIR);
+  static const std::vector<SourceFile> files = read_sources(source_folder());
   return files;
 }
 

@@ -16,6 +16,7 @@
 #include "framework/ops/support.h"
 #include "framework/tensor/memory.h"
 #include "tests/cases/case_table.h"
+#include "tests/support/paths.h"
 
 namespace longhaul::testing {
 namespace {
@@ -136,7 +137,7 @@ std::set<std::string> recorded_ops() {
   std::set<std::string> names;
   const std::regex pattern(R"re((?:\brecord|linear_pair)\("([a-z_]+)")re");
   for (const char* folder : {"framework/ops", "framework/attention", "framework/autograd"}) {
-    for (const auto& entry : std::filesystem::directory_iterator(std::string(LONGHAUL_SOURCE_DIR) + "/" + folder)) {
+    for (const auto& entry : std::filesystem::directory_iterator(source_folder() + "/" + folder)) {
       if (entry.path().extension() != ".cpp") continue;
       std::ifstream file(entry.path());
       std::stringstream text;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "framework/base/io.h"
+#include "tests/support/paths.h"
 #include "tests/train/temporary_folder.h"
 
 namespace longhaul {
@@ -23,7 +24,7 @@ struct Outcome {
 // Runs the program in a folder; standard error goes to err.txt there.
 Outcome run(const std::filesystem::path& folder, const std::string& arguments) {
   const std::string command =
-      "cd '" + folder.string() + "' && LONGHAUL_CACHE=cache " + LONGHAUL_PROGRAM + " " + arguments + " 2>err.txt";
+      "cd '" + folder.string() + "' && LONGHAUL_CACHE=cache " + program_path() + " " + arguments + " 2>err.txt";
   Outcome outcome;
   std::FILE* pipe = popen(command.c_str(), "r");
   char buffer[4096];

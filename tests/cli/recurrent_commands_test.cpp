@@ -8,6 +8,7 @@
 #include <string>
 
 #include "framework/base/io.h"
+#include "tests/support/paths.h"
 #include "tests/train/temporary_folder.h"
 
 namespace longhaul {
@@ -29,7 +30,7 @@ class RecurrentCommands : public testing::Test {
                        "train: {steps: 400, batch_size: 4, optimizer: {learning_rate: 2e-3}, eval_every: 0}\n");
   }
   std::string call(const std::string& arguments, int expected = 0) const {
-    const std::string command = "cd '" + folder_.path().string() + "' && LONGHAUL_CACHE=cache " + LONGHAUL_PROGRAM + " " + arguments + " 2>err.txt";
+    const std::string command = "cd '" + folder_.path().string() + "' && LONGHAUL_CACHE=cache " + program_path() + " " + arguments + " 2>err.txt";
     std::FILE* pipe = popen(command.c_str(), "r");
     std::string out;
     char buffer[4096];

@@ -11,6 +11,7 @@
 #include "models/local/options.h"
 #include "models/recurrent/options.h"
 #include "train/config/load.h"
+#include "tests/support/paths.h"
 
 namespace longhaul {
 namespace {
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 using config::Config;
 using testing::EndsWith;
 
-const fs::path kFolder = fs::path(LONGHAUL_SOURCE_DIR) / "configs";
+const fs::path kFolder = fs::path(source_folder()) / "configs";
 
 std::vector<std::string> files(bool bases) {
   std::vector<std::string> found;

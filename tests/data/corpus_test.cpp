@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include "tests/data/scratch.h"
+#include "tests/support/paths.h"
 
 namespace longhaul::data {
 namespace {
@@ -108,7 +109,7 @@ TEST(Corpus, PartsShareNoByteAndLoseNone) {
 
 TEST(Corpus, TinyShakespeareSplitEqualsTheUsualOne) {
   const Scratch s;
-  const std::string path = std::string(LONGHAUL_SOURCE_DIR) + "/data/corpora/tinyshakespeare.txt.gz";
+  const std::string path = source_folder() + "/data/corpora/tinyshakespeare.txt.gz";
   DataEntry front = entry(path), back = entry(path);
   front.part = {0, 90};
   back.part = {90, 100};

@@ -6,6 +6,7 @@
 #include "data/sampler/batches.h"
 #include "data/sampler/permutation.h"
 #include "tests/data/scratch.h"
+#include "tests/support/paths.h"
 
 namespace longhaul::data {
 namespace {
@@ -214,7 +215,7 @@ TEST(EvaluationBatches, CountsTextByHandComputedValues) {
 
 TEST(EvaluationBatches, DisjointBlocksOfTheUsualValidationSplit) {
   const Scratch s;
-  DataEntry e = entry(std::string(LONGHAUL_SOURCE_DIR) + "/data/corpora/tinyshakespeare.txt.gz");
+  DataEntry e = entry(source_folder() + "/data/corpora/tinyshakespeare.txt.gz");
   e.part = {90, 100};
   const EvaluationBatches batches(open_split("valid", {e}, bytes_tokenizer(), s.options()),
                                   {.context = 64, .stride = 64, .cross_documents = true});

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "tests/data/scratch.h"
+#include "tests/support/paths.h"
 
 namespace longhaul::data {
 namespace {
@@ -16,7 +17,7 @@ using ::testing::HasSubstr;
 /// The first bytes of the embedded corpus.
 std::string shakespeare(size_t bytes) {
   std::string text;
-  corpus_text({entry(std::string(LONGHAUL_SOURCE_DIR) + "/data/corpora/tinyshakespeare.txt.gz")},
+  corpus_text({entry(source_folder() + "/data/corpora/tinyshakespeare.txt.gz")},
               {})([&](std::string_view piece) { text += piece; });
   return text.substr(0, bytes);
 }

@@ -6,6 +6,7 @@
 #include "data/tokenizers/bpe/bpe.h"
 #include "data/tokenizers/json_file.h"
 #include "tests/data/scratch.h"
+#include "tests/support/paths.h"
 
 namespace longhaul::data {
 namespace {
@@ -14,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-std::string golden(const std::string& name) { return std::string(LONGHAUL_SOURCE_DIR) + "/tests/data/golden/" + name; }
+std::string golden(const std::string& name) { return source_folder() + "/tests/data/golden/" + name; }
 
 std::string read_all(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -167,7 +168,7 @@ TEST(BpeTokenizer, EqualsThePublicImplementationOnGoldenCases) {
 
 TEST(BpeTokenizer, TrainingEqualsThePublicTrainer) {
   const auto corpus = [](const std::function<void(std::string_view)>& take) {
-    DataEntry e = entry(std::string(LONGHAUL_SOURCE_DIR) + "/data/corpora/tinyshakespeare.txt.gz");
+    DataEntry e = entry(source_folder() + "/data/corpora/tinyshakespeare.txt.gz");
     std::string text;
     corpus_text({e}, {})([&](std::string_view piece) { text += piece; });
     take(text.substr(0, 60000));

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tests/resume/program.h"
+#include "tests/support/paths.h"
 #include "tests/support/tier.h"
 
 namespace longhaul::train {
@@ -167,7 +168,7 @@ TEST_F(Processes, AFileSystemThatFillsUpEndsTheRunAndCostsNothing) {
   put(run.folder / "tiny.yaml", run.yaml);
   const fs::path disk = run.folder / "disk";
   fs::create_directory(disk);
-  std::string command = fmt::format("'{}' train '{}' --run '{}/run'", LONGHAUL_PROGRAM,
+  std::string command = fmt::format("'{}' train '{}' --run '{}/run'", program_path(),
                                     (run.folder / "tiny.yaml").string(), disk.string());
   for (const std::string& change : run.overrides) command += fmt::format(" --set '{}'", change);
   // Room for the checkpoints is asked for before the first step, so the rest is filled while the run goes on: a file

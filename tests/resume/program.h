@@ -9,6 +9,7 @@
 #include <map>
 #include <thread>
 
+#include "tests/support/paths.h"
 #include "tests/train/trainer/tiny_run.h"
 
 namespace longhaul::train {
@@ -25,7 +26,7 @@ class Program {
   Program(const std::vector<std::string>& arguments, const fs::path& output) : Program(arguments, output, {}) {}
   Program(const std::vector<std::string>& arguments, const fs::path& output, const Surroundings& around)
       : output_(output) {
-    std::vector<std::string> all = {LONGHAUL_PROGRAM};
+    std::vector<std::string> all = {program_path()};
     all.insert(all.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& argument : all) argv.push_back(argument.data());

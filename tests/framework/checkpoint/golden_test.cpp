@@ -1,12 +1,13 @@
 // Checkpoints of earlier format versions load for ever: one of each is kept in golden/.
 #include "tests/support/folder_test.h"
+#include "tests/support/paths.h"
 #include "tests/support/tiny_run.h"
 
 namespace longhaul::checkpoint {
 namespace {
 
 TEST(GoldenCheckpoints, EachFormatVersionLoads) {
-  const io::Path golden = io::Path(LONGHAUL_SOURCE_DIR) / "tests/framework/checkpoint/golden";
+  const io::Path golden = io::Path(source_folder()) / "tests/framework/checkpoint/golden";
   int versions = 0;
   for (const std::string& name : io::list(golden)) {
     const auto found = find_newest_sound(golden / name, true);

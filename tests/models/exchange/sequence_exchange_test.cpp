@@ -6,6 +6,7 @@
 #include "framework/checkpoint/checkpoint.h"
 #include "models/exchange/families.h"
 #include "tests/support/folder_test.h"
+#include "tests/support/paths.h"
 
 namespace longhaul::models::exchange {
 namespace {
@@ -26,7 +27,7 @@ class SequenceExchange : public checkpoint::FolderTest, public testing::WithPara
  protected:
   void SetUp() override {
     FolderTest::SetUp();
-    const io::Path source = io::Path(LONGHAUL_SOURCE_DIR) / "tests" / "reference" / GetParam().name;
+    const io::Path source = io::Path(source_folder()) / "tests" / "reference" / GetParam().name;
     io::make_folder(at("public"));
     for (const char* file : {"config.json", "model.safetensors"}) io::write_new_file(at("public") / file, io::read_file(source / file));
     for (const char* file : {"vocab.json", "merges.txt", "spiece.model", "tokenizer_config.json"}) io::write_new_file(at("public") / file, std::string("kept: ") + file);
@@ -88,7 +89,7 @@ TEST_P(SequenceExchange, WhatDoesNotFitIsNamed) {
   rewrite([](std::vector<SafetensorsItem>& items) { std::erase_if(items, [](const SafetensorsItem& item) { return item.name == GetParam().missing; }); });
   EXPECT_NE(message_of([&] { import(); }).find(std::string("there is no tensor \"") + GetParam().missing), std::string::npos);
   io::remove_all(at("public/model.safetensors"));
-  io::write_new_file(at("public/model.safetensors"), io::read_file(io::Path(LONGHAUL_SOURCE_DIR) / "tests" / "reference" / GetParam().name / "model.safetensors"));
+  io::write_new_file(at("public/model.safetensors"), io::read_file(io::Path(source_folder()) / "tests" / "reference" / GetParam().name / "model.safetensors"));
   rewrite([](std::vector<SafetensorsItem>& items) {
     items.push_back(items.front());
     items.back().name = items.back().raw.name = "qa_outputs.weight";

@@ -11,6 +11,7 @@
 #include "models/exchange/folder.h"
 #include "models/longformer/options.h"
 #include "tests/support/folder_test.h"
+#include "tests/support/paths.h"
 
 namespace longhaul::models {
 namespace {
@@ -23,7 +24,7 @@ using exchange::import_model;
 using exchange::registered_families;
 using Json = nlohmann::json;
 
-const io::Path kCases = io::Path(LONGHAUL_SOURCE_DIR) / "tests" / "reference";
+const io::Path kCases = io::Path(source_folder()) / "tests" / "reference";
 const char* const kFolders[] = {"longformer/classify_cls", "longformer/mlm_globals", "longformer/mlm_no_globals_odd", "bigbird/classify_sparse", "bigbird/mlm_full", "bigbird/mlm_sparse_padded"};
 
 ReferenceCase case_of(const std::string& name) {

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/support/paths.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -39,7 +41,7 @@ class Program : public testing::Test {
   }
   void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
   Outcome run(const std::string& arguments, const std::string& environment = "") const {
-    const std::string command = "cd '" + folder_.string() + "' && " + environment + " '" LONGHAUL_PROGRAM "' " +
+    const std::string command = "cd '" + folder_.string() + "' && " + environment + " '" + longhaul::program_path() + "' " +
                                 arguments + " >'" + logs_.string() + "/out' 2>'" + logs_.string() + "/err' </dev/null";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(logs_ / "out"), read_file(logs_ / "err")};
@@ -192,7 +194,7 @@ TEST_F(Program, NoColourWithoutATerminal) {
 }
 
 TEST_F(Program, AFullOutputIsAFailureNotACrash) {
-  const std::string command = "'" LONGHAUL_PROGRAM "' config schema >/dev/full 2>'" + logs_.string() + "/err'";
+  const std::string command = "'" + longhaul::program_path() + "' config schema >/dev/full 2>'" + logs_.string() + "/err'";
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 1);
   EXPECT_TRUE(read_file(logs_ / "err").starts_with("error: [console] standard output cannot be written"))

@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "tests/support/paths.h"
 #include "tests/train/config/workspace.h"
 #include "train/config/catalogue.h"
 
@@ -22,7 +23,7 @@ struct Case {
 };
 
 std::vector<Case> read_cases(const std::string& file) {
-  std::ifstream stream(std::string(LONGHAUL_SOURCE_DIR) + "/tests/train/config/messages/" + file);
+  std::ifstream stream(source_folder() + "/tests/train/config/messages/" + file);
   std::vector<Case> cases;
   std::string* into = nullptr;
   for (std::string line; std::getline(stream, line);) {

@@ -6,13 +6,14 @@
 #include <filesystem>
 
 #include "framework/checkpoint/safetensors.h"
+#include "tests/support/paths.h"
 #include "tests/train/temporary_folder.h"
 #include "train/parity/runner.h"
 
 namespace longhaul::train {
 namespace {
 
-const std::filesystem::path kCases = std::filesystem::path(LONGHAUL_SOURCE_DIR) / "tests" / "reference";
+const std::filesystem::path kCases = std::filesystem::path(source_folder()) / "tests" / "reference";
 
 std::vector<FoundCase> all_cases() { return find_cases(kCases); }
 
