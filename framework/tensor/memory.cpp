@@ -25,17 +25,6 @@ int64_t round_up(int64_t bytes) {
   return (std::max<int64_t>(bytes, 1) + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
 }
 
-/// Asks for huge pages where a block is read from end to end for every decoded token: weights and caches. The prefetchers
-/// of a processor stop at the end of a page, which costs such a read a fifth of the bandwidth. Everything else is
-/// allocated more often than that pays for: the first write to a huge page clears all of it.
-void ask_for_huge_pages(void* data, int64_t bytes, MemoryFamily family) {
-  constexpr int64_t kHugePage = int64_t{2} << 20;
-  if ((family != MemoryFamily::kParameters && family != MemoryFamily::kState) || bytes < 2 * kHugePage) return;
-  const int64_t skip = (kHugePage - static_cast<int64_t>(reinterpret_cast<uintptr_t>(data) % kHugePage)) % kHugePage;
-  // A system that refuses has small pages: nothing to report.
-  madvise(static_cast<char*>(data) + skip, static_cast<size_t>((bytes - skip) / kHugePage * kHugePage), MADV_HUGEPAGE);
-}
-
 }  // namespace
 
 std::string_view name_of(MemoryFamily family) {
@@ -128,6 +117,9 @@ DeviceMemory::DeviceMemory(bool backed) : backed_(backed) {
     void* base = mmap(nullptr, static_cast<size_t>(range_), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base != MAP_FAILED) {
+      // Kernels that stream panels through the caches lose several percent to page boundaries and to small pages that
+      // meet in one cache set. A system that refuses has small pages: nothing to report.
+      madvise(base, static_cast<size_t>(range_), MADV_HUGEPAGE);
       base_ = static_cast<char*>(base);
       return;
     }
@@ -155,7 +147,6 @@ DeviceMemory::Block DeviceMemory::allocate(int64_t requested) {
   if (backed_) {
     block.data = base_ + block.offset;
     LONGHAUL_UNPOISON(block.data, block.bytes);
-    ask_for_huge_pages(block.data, block.bytes, block.family);
   }
   const int family = static_cast<int>(block.family);
   report_.live[family] += block.bytes;
