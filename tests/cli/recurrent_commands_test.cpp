@@ -44,6 +44,19 @@ class RecurrentCommands : public testing::Test {
   const TemporaryFolder folder_;
 };
 
+TEST_F(RecurrentCommands, ClustersAreJudgedByTheVocabularyOfTheTokenizer) {
+  std::string words;
+  for (int i = 0; i < 600; ++i) words += "word" + std::to_string(i) + (i % 20 == 19 ? "\n" : " ");
+  io::write_new_file(folder_.path() / "words.txt", words);
+  const std::string train =
+      "train run.yaml --set data.tokenizer.kind=word --set data.train=[words.txt] --set data.valid=[words.txt]"
+      " --set train.steps=1 --set model.adaptive.cutoffs=";
+  call(train + "[300] --run trained");
+  call(train + "[700] --run refused", 2);
+  EXPECT_THAT(error(), HasSubstr("holds 700, but the vocabulary has 602 ids"));
+  EXPECT_FALSE(io::exists(folder_.path() / "refused"));
+}
+
 TEST_F(RecurrentCommands, TrainEvaluateGenerateAndExchange) {
   const auto trained = json("train run.yaml --run trained");
   EXPECT_LT(trained["valid_loss"].get<double>(), 1.5);

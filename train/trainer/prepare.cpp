@@ -15,7 +15,8 @@
 namespace longhaul::train {
 namespace {
 
-constexpr int64_t kAnyVocabulary = 256;
+// Before the tokenizer is known: more ids than any has, so that what depends on their number is judged when it is known.
+constexpr int64_t kAnyVocabulary = int64_t{1} << 30;
 
 RunInfo new_info(const config::Config& config, const Corpora& corpora) {
   RunInfo info;
