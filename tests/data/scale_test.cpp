@@ -5,16 +5,14 @@
 
 #include "framework/base/child.h"
 #include "tests/data/scratch.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/tier.h"
 
 namespace longhaul::data {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int64_t kOverhead = int64_t{1} << 30;  // what sanitizers keep for themselves
-#else
-constexpr int64_t kOverhead = 0;
-#endif
+// What sanitizers keep for themselves.
+constexpr int64_t kOverhead = longhaul::testing::kSanitized ? int64_t{1} << 30 : 0;
 constexpr int64_t kMost = (int64_t{256} << 20) + kOverhead;
 
 int64_t resident() {

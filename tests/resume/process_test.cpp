@@ -6,6 +6,7 @@
 
 #include "tests/resume/program.h"
 #include "tests/support/paths.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/tier.h"
 
 namespace longhaul::train {
@@ -221,7 +222,7 @@ TEST_F(Processes, ASecondRunInTheFolderIsToldOfTheFirst) {
 /// With less memory than it needs the program says so. (A limit that just admits the program but not the code oneDNN
 /// generates ends inside that library.)
 TEST_F(Processes, WithoutMemoryTheProgramEndsWithAMessage) {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which need terabytes of address space themselves
+  if (longhaul::testing::kSanitized) GTEST_SKIP() << "a sanitizer needs terabytes of address space itself";
   run.overrides = {"run.threads=1"};
   Program::Surroundings around;
   for (const rlim_t megabytes : {120, 200, 260}) {
@@ -234,7 +235,6 @@ TEST_F(Processes, WithoutMemoryTheProgramEndsWithAMessage) {
   EXPECT_EQ(code_of(train_arguments(run, "large", {"--set", "model.dim=2048"}), around), 1) << said;
   EXPECT_NE(said.find("[memory]"), std::string::npos) << said;
   EXPECT_EQ(train("small", around), 0) << said;
-#endif
 }
 
 TEST_F(Processes, TheResolvedConfigurationReproducesTheRun) {
