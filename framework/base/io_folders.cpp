@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
 #include "framework/base/error.h"
 #include "framework/base/io.h"
@@ -21,15 +22,15 @@ std::vector<std::string> list(const Path& folder) {
   std::vector<std::string> names;
   const int result = attempt(Operation::kList, folder, 0, [&](size_t) {
     names.clear();
-    DIR* stream = ::opendir(folder.c_str());
-    if (stream == nullptr) return -1;
-    errno = 0;
-    while (const dirent* entry = ::readdir(stream)) {
+    std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(folder.c_str()), ::closedir);
+    if (!stream) return -1;
+    // Taking memory for a name may set errno; only what readdir itself says counts.
+    for (errno = 0; const dirent* entry = ::readdir(stream.get()); errno = 0) {
       const std::string_view name = entry->d_name;
       if (name != "." && name != "..") names.emplace_back(name);
     }
     const int code = errno;
-    ::closedir(stream);
+    stream.reset();
     errno = code;
     return code == 0 ? 0 : -1;
   });
