@@ -1,6 +1,7 @@
 #include "tests/framework/attention/support.h"
 
-#include <cstring>
+#include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "framework/base/threads.h"
@@ -205,10 +206,9 @@ Worst compare(const Results& a, const Results& b) {
 }
 
 bool same_bits(const Results& a, const Results& b) {
+  const auto same = [](double x, double y) { return std::bit_cast<uint64_t>(x) == std::bit_cast<uint64_t>(y); };
   for (const auto& [name, part] : kParts) {
-    if ((a.*part).size() != (b.*part).size() ||
-        std::memcmp((a.*part).data(), (b.*part).data(), (a.*part).size() * sizeof(double)) != 0)
-      return false;
+    if (!std::equal((a.*part).begin(), (a.*part).end(), (b.*part).begin(), (b.*part).end(), same)) return false;
   }
   return true;
 }
