@@ -120,6 +120,14 @@ void* allocate(size_t bytes, size_t alignment, const void* caller) {
   return memory;
 }
 
+void* allocate_or_null(size_t bytes, const void* caller) noexcept {
+  try {
+    return allocate(bytes, 0, caller);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 FailingNew::FailingNew(int64_t n) {
@@ -138,6 +146,13 @@ void* operator new(size_t bytes) { return longhaul::testing::allocate(bytes, 0, 
 void* operator new[](size_t bytes) { return longhaul::testing::allocate(bytes, 0, LONGHAUL_CALLER); }
 void* operator new(size_t bytes, std::align_val_t alignment) {
   return longhaul::testing::allocate(bytes, static_cast<size_t>(alignment), LONGHAUL_CALLER);
+}
+// The standard library makes these of the ones above; the address sanitizer brings its own, whose memory may not be freed.
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return longhaul::testing::allocate_or_null(bytes, LONGHAUL_CALLER);
+}
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
+  return longhaul::testing::allocate_or_null(bytes, LONGHAUL_CALLER);
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
