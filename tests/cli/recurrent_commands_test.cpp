@@ -70,6 +70,15 @@ TEST_F(RecurrentCommands, TrainEvaluateGenerateAndExchange) {
   EXPECT_GT(block["loss"].get<double>(), carried["loss"].get<double>()) << "four tokens say less than the memory";
   call("eval trained --data text.txt --protocol block --memory 5", 2);
 
+  const auto recl = json("eval trained --data text.txt --recl --recl-step 8 --context 32 --recl-against trained");
+  ASSERT_EQ(recl["models"].size(), 2u);
+  EXPECT_EQ(recl["models"][0]["effective_context"], recl["models"][1]["effective_context"]);
+  EXPECT_EQ(recl["models"][0]["losses"].size(), 4u);
+  call("eval trained --data text.txt --recl --context 64 --memory 5", 2);
+  call("eval trained --data text.txt --recl --context 150", 2);
+  EXPECT_THAT(error(), HasSubstr("needs two of these steps"));
+  call("eval trained --data text.txt --recl-step 5", 2);
+
   const std::string flags = " --temperature 0 --prompt 'the cat sat'";
   const std::string whole = json("generate trained --max-new 40" + flags)["text"];
   const std::string first = json("generate trained --max-new 15 --state story" + flags)["text"];

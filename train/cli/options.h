@@ -55,6 +55,9 @@ struct EvalOptions {
   int64_t batch = 0;                    // windows at once; 0 = what fits
   std::string per_token;                // file of one line a token; empty: none
   std::string plot;                     // SVG of loss by position; empty: none
+  bool recl = false;                    // the relative effective context length instead of the figures
+  std::vector<std::string> recl_against;  // the other models of its group
+  int64_t recl_step = 100;              // tokens by which its context grows
   DeviceOptions device;
   bool json = false;
 };

@@ -40,6 +40,12 @@ void parse_eval(CLI::App& app, EvalOptions& o) {
   whole_flag(app, "--batch", o.batch, 1, "windows at once", "what fits");
   text_flag(app, "--per-token", o.per_token, "FILE", "write one line for each scored token");
   text_flag(app, "--plot", o.plot, "FILE.svg", "draw the loss by position");
+  CLI::Option* recl = switch_flag(app, "--recl", o.recl,
+                                  "the relative effective context length instead: how long a context still helps, up to --context");
+  app.add_option("--recl-against", o.recl_against, "the other models of the group that --recl compares")
+      ->type_name("MODEL...")
+      ->needs(recl);
+  whole_flag(app, "--recl-step", o.recl_step, 1, "tokens by which the context of --recl grows")->needs(recl);
   text_flags(app, o.data);
   device_flags(app, o.device);
   json_flag(app, o.json);

@@ -1,11 +1,13 @@
 #include "train/commands/eval.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
 #include "framework/base/error.h"
 #include "train/commands/device.h"
 #include "train/commands/open_model.h"
+#include "train/evaluate/effective_context.h"
 #include "train/evaluate/evaluate.h"
 #include "train/evaluate/reports.h"
 #include "train/observe/format.h"
@@ -33,20 +35,65 @@ train::EvaluationProtocol protocol_of(const EvalOptions& options, bool recurrent
 // Says how far the evaluation is, twice a second on a terminal, every ten seconds elsewhere.
 class Progress {
  public:
-  explicit Progress(Console& console) : console_(console) {}
-  bool operator()(int64_t scored, int64_t of) {
+  Progress(Console& console, std::string_view unit) : console_(console), unit_(unit) {}
+  bool operator()(int64_t done, int64_t of) {
     const auto now = std::chrono::steady_clock::now();
     if (now - shown_ < std::chrono::milliseconds(console_.live() ? 500 : 10'000)) return true;
     shown_ = now;
-    console_.progress(fmt::format("[eval]  {} of {}, {:.0f} %", scored, of,
-                                  100 * static_cast<double>(scored) / static_cast<double>(of)));
+    console_.progress(fmt::format("[eval]  {} of {}{}, {:.0f} %", done, of, unit_,
+                                  100 * static_cast<double>(done) / static_cast<double>(of)));
     return true;
   }
 
  private:
   Console& console_;
+  std::string_view unit_;
   std::chrono::steady_clock::time_point shown_ = std::chrono::steady_clock::now();
 };
+
+data::Split open_split(const EvalOptions& options, const OpenedModel& opened) {
+  // Columns have the names they had in training, unless a flag says otherwise.
+  std::vector<data::DataEntry> entries = options.data.entries();
+  if (!opened.config.data.train.empty()) {
+    const data::DataEntry& known = opened.config.data.train.front();
+    for (data::DataEntry& entry : entries) {
+      if (entry.text.empty() && opened.objective->info().table) entry.text = known.text;
+      entry.label = known.label, entry.source = known.source, entry.target = known.target;
+    }
+  }
+  return opened.objective->open("data", entries,
+                                {.corpus = opened.config.data.corpus, .cache_folder = opened.config.data.cache});
+}
+
+int run_effective_context(const EvalOptions& options, const OpenedModel& first, Device device, Console& console) {
+  check<ConfigError>(options.protocol == Protocol::kAuto && options.stride == 0 && options.memory == 0 &&
+                         !options.cross_documents && options.per_token.empty() && options.plot.empty(),
+                     "[eval] --recl has windows of its own: --protocol, --stride, --memory, --cross-documents, --per-token and "
+                     "--plot do not go with it");
+  std::vector<OpenedModel> others;
+  for (const std::string& name : options.recl_against) others.push_back(open_model(name, device));
+  std::vector<train::ComparedModel> group;
+  const auto add = [&](const std::string& name, const OpenedModel& opened) {
+    const auto* model = dynamic_cast<const models::LanguageModel*>(opened.model.get());
+    check<ConfigError>(model && opened.objective->info().sides == data::Sides::kDecoder,
+                       "[eval] --recl compares causal models; the objective of {} is {}", name, opened.objective->info().name);
+    check<ConfigError>(opened.objective->tokenizer().hash_hex() == first.objective->tokenizer().hash_hex(),
+                       "[eval] --recl compares losses of the same tokens, but {} has another tokenizer than {}", name,
+                       options.model);
+    group.push_back({name, model, opened.compute});
+  };
+  add(options.model, first);
+  for (size_t i = 0; i < others.size(); ++i) add(options.recl_against[i], others[i]);
+  const data::Split split = open_split(options, first);
+  const int64_t longest =
+      options.context > 0 ? options.context : std::max<int64_t>(first.sequence_length - options.recl_step + 1, 0);
+  const train::EffectiveContexts found = train::measure_effective_context(
+      group, split.columns[0],
+      {.step = options.recl_step, .longest = longest, .batch = options.batch, .progress = Progress(console, " evaluations")});
+  console.end_progress();
+  console.result(options.json ? train::to_json(found) : train::to_text(found));
+  return 0;
+}
 
 }  // namespace
 
@@ -59,21 +106,12 @@ int run_eval(const EvalOptions& options, Console& console) {
                      options.stride);
   const Device device = prepare_device(options.device);
   const OpenedModel opened = open_model(options.model, device);
+  if (options.recl) return run_effective_context(options, opened, device, console);
   const bool causal = opened.objective->info().sides == data::Sides::kDecoder;
   check<ConfigError>(causal || options.plot.empty(),
                      "[eval] --plot draws the loss by position of causal models; this one's objective is {}",
                      opened.objective->info().name);
-  // Columns have the names they had in training, unless a flag says otherwise.
-  std::vector<data::DataEntry> entries = options.data.entries();
-  if (!opened.config.data.train.empty()) {
-    const data::DataEntry& known = opened.config.data.train.front();
-    for (data::DataEntry& entry : entries) {
-      if (entry.text.empty() && opened.objective->info().table) entry.text = known.text;
-      entry.label = known.label, entry.source = known.source, entry.target = known.target;
-    }
-  }
-  const data::Split split = opened.objective->open(
-      "data", entries, {.corpus = opened.config.data.corpus, .cache_folder = opened.config.data.cache});
+  const data::Split split = open_split(options, opened);
 
   train::EvaluationRequest request;
   const bool recurrent = models::find_family(opened.model->spec().family)->streams != nullptr;
@@ -86,7 +124,7 @@ int run_eval(const EvalOptions& options, Console& console) {
   request.cross_documents = options.cross_documents;
   request.batch = options.batch;
   request.compute = opened.compute;
-  request.progress = Progress(console);
+  request.progress = Progress(console, "");
   std::optional<train::PerTokenFile> per_token;
   if (!options.per_token.empty()) {
     per_token.emplace(options.per_token, opened.objective->tokenizer());
