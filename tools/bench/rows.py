@@ -1,7 +1,7 @@
 """The rows of the comparison: what runs on each side, which figures are compared, and what must be reached."""
 from dataclasses import dataclass, field
 
-LAYERS_CONFIG = {name: f"configs/bench/{name}.yaml" for name in ("dense", "window", "longformer", "bigbird")}
+LAYERS_CONFIG = {name: f"configs/bench/{name}.yaml" for name in ("dense", "window", "longformer", "bigbird", "transformer-xl")}
 
 
 @dataclass
@@ -33,7 +33,9 @@ def step(name, config, n, dtype, musts, peer_attention=None, peer_model=None, ex
     peer = []
     if peer_attention:
         peer = ["pytorch_gpt.py", "--n", str(n), "--dtype", dtype, "--attention", peer_attention]
-    if peer_model:
+    if peer_model == "transformer-xl":
+        peer = ["hf_transfo_xl.py", "--n", str(n), "--memory", "512", "--dtype", dtype]
+    elif peer_model:
         peer = ["hf_models.py", "--model", peer_model, "--n", str(n), "--dtype", dtype]
     return Row(name, ours, peer, musts, "step", long)
 
@@ -76,6 +78,14 @@ def rows():
     for family in ("longformer", "bigbird"):
         table.append(step(f"{family}-64k-recompute-f32", family, 65536, "f32",
                           [Must("peak memory, GiB", "peak_gib", 8.0, at_least=False, against="itself")], extra=saving, long=True))
+    # Its peer needs transformers 4.35.2: run these rows alone, with that interpreter as --python. In bf16 it fails.
+    recurrent = "transformer-xl-512-f32"
+    table += [
+        step(recurrent, "transformer-xl", 512, "f32",
+             [faster(3.0), Must("peak memory", "peak_gib", 0.5, at_least=False)], peer_model="transformer-xl"),
+        step("transformer-xl-512-bf16", "transformer-xl", 512, "bf16",
+             [Must("tokens/s, of those in f32", "tokens_per_second", 1.5, against=recurrent)]),
+    ]
     table += [attention("f32", 1.7, 0.75, 0.85), attention("bf16", 2.5, 0.60, 0.70)]
     for n, bound in ((1024, 2.0), (8192, 1.6)):
         table.append(Row(f"decode-{n // 1024}k-f32",
