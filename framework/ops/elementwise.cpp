@@ -97,6 +97,26 @@ Variable dropout(const Variable& x, const DropoutOptions& options) {
   });
 }
 
+Variable dropout_rows(const Variable& x, const Tensor& index, const DropoutOptions& options) {
+  if (options.probability == 0) return x;
+  check<ShapeError>(options.probability > 0 && options.probability < 1, "[dropout] probability {} is not in [0, 1)", options.probability);
+  check<ShapeError>(x.value().rank() == 2 && index.elements() == x.size(0) && index.dtype() == DType::kI32, "[dropout] x {} and index {} {} must be [M, D] and [M] i32", x.shape(), index.dtype(), index.shape());
+  const auto drop = [index, options](const Tensor& from, const Tensor& to) {
+    for (int64_t m = 0; m < from.size(0); ++m) {
+      DropoutOptions row = options;
+      row.first_element += static_cast<uint64_t>(index.data<int32_t>()[m] * from.size(1));
+      table(to).elementwise.dropout(from.slice(0, m, m + 1), to.slice(0, m, m + 1), row);
+    }
+  };
+  const Tensor y = like(x.value());
+  drop(x.value(), y);
+  return record("dropout_rows", y, {x}, [drop](const BackwardContext& context) {
+    const Tensor dx = like(context.gradient());
+    drop(context.gradient(), dx);
+    context.give(0, dx);
+  });
+}
+
 Variable cast(const Variable& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   return record("cast", cast_tensor(x.value(), dtype), {x}, [from = x.dtype()](const BackwardContext& context) {

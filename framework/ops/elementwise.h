@@ -1,4 +1,4 @@
-// defines: add, subtract, multiply, divide, scale, unary, dropout, cast, swiglu
+// defines: add, subtract, multiply, divide, scale, unary, dropout, dropout_rows, cast, swiglu
 #pragma once
 #include "framework/autograd/variable.h"
 #include "framework/kernels/elementwise.h"
@@ -24,6 +24,10 @@ Variable unary(const Variable& x, UnaryOp op);
 /// Inverted dropout by counter: an element is kept, and divided by 1 - probability, when its random word says so. Nothing is
 /// saved; the same numbers are drawn again in the backward. Probability 0 returns x.
 Variable dropout(const Variable& x, const DropoutOptions& options);
+
+/// The same for x [M, D] whose rows are rows index[m] (i32, 0 or more) of a larger tensor: they are dropped as in that tensor,
+/// whose element 0 is options.first_element.
+Variable dropout_rows(const Variable& x, const Tensor& index, const DropoutOptions& options);
 
 /// The same values in another floating dtype; the gradient comes back in x's.
 Variable cast(const Variable& x, DType dtype);

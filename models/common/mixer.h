@@ -20,6 +20,7 @@ struct SequenceInfo {
   std::vector<Variable>* hidden_states = nullptr;  // receives the residual stream of a stack, see LayerStack::forward
   Tensor tokens = {};          // [B, N] i32 or undefined
   Tensor token_types = {};     // [B, N] i32 or undefined; see ModelInputs
+  Tensor rows = {};            // [M] i32 or undefined; see LayerStack::forward
 };
 
 /// What a mixer keeps of the tokens it has seen while decoding.

@@ -4,6 +4,8 @@
 
 #include "framework/base/error.h"
 #include "framework/ops/elementwise.h"
+#include "framework/ops/rows.h"
+#include "framework/ops/shape.h"
 
 namespace longhaul::models {
 namespace {
@@ -17,6 +19,9 @@ ops::Activation activation_of(Activation activation) {
   }
   return ops::Activation::kGelu;
 }
+
+/// Rows [M, D] of x [B, N, D].
+Variable chosen(const Variable& x, const SequenceInfo& sequence) { return ops::gather_rows(ops::reshape(x, {sequence.batch * sequence.length, x.size(-1)}), sequence.rows); }
 
 }  // namespace
 
@@ -52,8 +57,9 @@ LayerStack::LayerStack(const BodyOptions& body, const MemoryOptions& memory, con
 Variable LayerStack::drop(const Variable& x, int layer, uint32_t branch, const Pass& pass) const {
   if (!pass.context.training || body_.dropout == 0) return x;
   constexpr uint32_t kBranches = 3;
-  return ops::dropout(x, {.stream = pass.context.stream(static_cast<uint32_t>(layer) * kBranches + branch, RandomPurpose::kResidualDropout), .probability = body_.dropout,
-                          .first_element = static_cast<uint64_t>(pass.context.first_row * pass.sequence.length * body_.dim)});
+  const ops::DropoutOptions options{.stream = pass.context.stream(static_cast<uint32_t>(layer) * kBranches + branch, RandomPurpose::kResidualDropout), .probability = body_.dropout,
+                                    .first_element = static_cast<uint64_t>(pass.context.first_row * pass.sequence.length * body_.dim)};
+  return x.value().rank() == 2 ? ops::dropout_rows(x, pass.sequence.rows, options) : ops::dropout(x, options);
 }
 
 Variable LayerStack::mix(int layer, const Variable& hidden, const Pass& pass) const {
@@ -84,6 +90,7 @@ Variable LayerStack::run_pre(const Variable& embedded, const Pass& pass) const {
         sum = parts.cross_norm->add(sum.sum, branch, compute);
         branch = cross(i, sum.normal, in[kSource], pass);
       }
+      if (chooses(i, pass)) sum.sum = chosen(sum.sum, pass.sequence), branch = chosen(branch, pass.sequence);
       sum = parts.feed_forward_norm.add(sum.sum, branch, compute);
       // A recomputed layer keeps its inputs: one stream is less than a stream and a branch.
       if (pass.recompute) return {residual_sum(sum.sum, feed(i, sum.normal, pass))};
@@ -107,7 +114,9 @@ Variable LayerStack::run_post(const Variable& embedded, const Pass& pass) const 
     const auto layer = [this, i, pass](std::span<const Variable> in) -> std::vector<Variable> {
       const DType stream = in[0].dtype(), compute = pass.context.compute;
       const Layer& parts = *layers_[i];
-      Variable x = parts.mixer_norm.add(in[0], mix(i, ops::cast(in[0], compute), pass), stream).normal;
+      Variable x = in[0], branch = mix(i, ops::cast(x, compute), pass);
+      if (chooses(i, pass)) x = chosen(x, pass.sequence), branch = chosen(branch, pass.sequence);
+      x = parts.mixer_norm.add(x, branch, stream).normal;
       if (parts.cross) x = parts.cross_norm->add(x, cross(i, ops::cast(x, compute), in[1], pass), stream).normal;
       return {parts.feed_forward_norm.add(x, feed(i, ops::cast(x, compute), pass), stream).normal};
     };
@@ -125,7 +134,8 @@ Variable LayerStack::run_reversible(const Variable& embedded, const Pass& pass) 
                       .g = [this, i, pass](const Variable& x) { return feed(i, layers_[i]->feed_forward_norm(x, pass.context.compute), pass); }});
   }
   const auto y = reversible_sequence(std::move(blocks), embedded, embedded, memory_.reversible_backward);
-  return (*final_norm_)(ops::scale(ops::add(y[0], y[1]), 0.5), pass.context.compute);
+  const Variable mean = ops::scale(ops::add(y[0], y[1]), 0.5);
+  return (*final_norm_)(pass.sequence.rows.defined() ? chosen(mean, pass.sequence) : mean, pass.context.compute);
 }
 
 Variable LayerStack::run(const Variable& embedded, const Pass& pass) const {
@@ -134,6 +144,7 @@ Variable LayerStack::run(const Variable& embedded, const Pass& pass) const {
 }
 
 Variable LayerStack::forward(const Variable& embedded, const SequenceInfo& sequence, const nn::StepContext& context, const EncodedSource& source) const {
+  check<InternalError>(!sequence.rows.defined() || (!source.hidden.defined() && !sequence.hidden_states), "rows were asked for of a stack over a source, or with its hidden states");
   Pass pass{sequence, context, {}, {}, source.hidden, memory_.recompute == Recompute::kLayer};
   pass.mix = [this, sequence, context](int i, const Variable& hidden) { return layers_[i]->mixer->forward(hidden, sequence, context); };
   pass.cross = [this, context, valid = source.valid](int i, const Variable& hidden, const Variable& encoded) { return layers_[i]->cross->forward(hidden, {encoded, valid}, context); };

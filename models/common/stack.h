@@ -27,7 +27,8 @@ class LayerStack final : public nn::Module {
 
   /// embedded [B, N, D] -> [B, N, D] in context.compute; `source` is given exactly when the stack attends to one.
   /// sequence.hidden_states receives `embedded` and the residual stream after each layer, the last one as it is returned;
-  /// reversible stacks keep none.
+  /// reversible stacks keep none. With sequence.rows, distinct numbers of rows of [B N], the result is these rows alone, [M, D]:
+  /// they are chosen behind the last exchange between tokens, and all that follows is computed for them only.
   Variable forward(const Variable& embedded, const SequenceInfo& sequence, const nn::StepContext& context, const EncodedSource& source = {}) const;
 
   /// Caches of all layers.
@@ -68,6 +69,8 @@ class LayerStack final : public nn::Module {
   Variable cross(int layer, const Variable& hidden, const Variable& source, const Pass& pass) const;
   Variable feed(int layer, const Variable& hidden, const Pass& pass) const;
   Variable drop(const Variable& x, int layer, uint32_t branch, const Pass& pass) const;
+  /// Whether the rows of pass.sequence are chosen in this layer, the last one.
+  bool chooses(int layer, const Pass& pass) const { return pass.sequence.rows.defined() && layer + 1 == static_cast<int>(layers_.size()); }
 
   BodyOptions body_;
   MemoryOptions memory_;

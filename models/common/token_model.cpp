@@ -6,6 +6,7 @@
 #include "framework/base/error.h"
 #include "framework/ops/rows.h"
 #include "framework/ops/shape.h"
+#include "models/common/scored_rows.h"
 #include "models/common/stack.h"
 #include "models/common/token_embedding.h"
 
@@ -30,6 +31,11 @@ SequenceInfo behind_prefix(const SequenceInfo& sequence, int64_t count, Device d
   for (int64_t i = 0; i < length; ++i) positions.push_back(static_cast<int32_t>(sequence.first_position + i));
   out.positions = Tensor::of<int32_t>({out.length}, positions, device);
   out.tokens = out.token_types = out.focus = {};
+  if (sequence.rows.defined()) {
+    std::vector<int32_t> rows(sequence.rows.data<int32_t>(), sequence.rows.data<int32_t>() + sequence.rows.elements());
+    for (int32_t& row : rows) row += static_cast<int32_t>((row / length + 1) * count);
+    out.rows = Tensor::of<int32_t>({static_cast<int64_t>(rows.size())}, rows, device);
+  }
   if (!sequence.valid.defined()) return out;
   out.valid = Tensor::empty({batch, out.length}, DType::kU8, device);
   if (device.is_meta()) return out;
@@ -53,18 +59,13 @@ class TokenModel final : public LanguageModel {
     if (parts.prefix > 0) add("prefix_embedding.weight", prefix_ = init.normal({parts.prefix, spec.options->body.dim}, spec.options->body.init_std));
   }
 
-  Variable hidden(const ModelInputs& inputs, const nn::StepContext& context) const override {
-    const SequenceInfo sequence = sequence_of(inputs, 0);
-    const Variable embedded = embedding_(inputs.tokens, sequence, context);  // [B, N, D]
-    if (!prefix_.defined()) return stack_.forward(embedded, sequence, context);
-    const int64_t count = prefix_.size(0), length = sequence.length;
-    const Variable joined[] = {prefix_rows(sequence.batch), embedded};
-    const Variable all = stack_.forward(ops::concat(joined, 1), behind_prefix(sequence, count, device()), context);  // [B, g + N, D]
-    return ops::slice(all, 1, count, count + length);
-  }
+  Variable hidden(const ModelInputs& inputs, const nn::StepContext& context) const override { return hidden_rows(inputs, {}, context); }
 
   ops::CrossEntropyResult loss(const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const override {
-    return head_->loss(hidden(inputs, context), inputs, targets, context, chunked(options));
+    const bool by_row = spec_.head.kind == HeadKind::kTokens && !inputs.hidden_states;
+    const ScoredRows scored = by_row ? find_scored_rows(targets) : ScoredRows();
+    if (!scored.rows.defined()) return head_->loss(hidden(inputs, context), inputs, targets, context, chunked(options));
+    return scored.in_place(head_->loss(hidden_rows(inputs, scored.rows, context), inputs, scored.targets, context, chunked(options)), targets.elements());
   }
 
   Variable logits(const ModelInputs& inputs, const nn::StepContext& context) const override { return head_->outputs(hidden(inputs, context), inputs, context); }
@@ -91,6 +92,18 @@ class TokenModel final : public LanguageModel {
   }
 
  private:
+  /// hidden(), or with `rows` [M] (numbers of rows of [B N]) these rows of it, [M, D].
+  Variable hidden_rows(const ModelInputs& inputs, const Tensor& rows, const nn::StepContext& context) const {
+    SequenceInfo sequence = sequence_of(inputs, 0);
+    const Variable embedded = embedding_(inputs.tokens, sequence, context);  // [B, N, D]
+    sequence.rows = rows;
+    if (!prefix_.defined()) return stack_.forward(embedded, sequence, context);
+    const int64_t count = prefix_.size(0), length = sequence.length;
+    const Variable joined[] = {prefix_rows(sequence.batch), embedded};
+    const Variable all = stack_.forward(ops::concat(joined, 1), behind_prefix(sequence, count, device()), context);  // [B, g + N, D]
+    return rows.defined() ? all : ops::slice(all, 1, count, count + length);
+  }
+
   /// The learned rows in front of every sequence, [B, g, D].
   Variable prefix_rows(int64_t batch) const {
     const int64_t count = prefix_.size(0);

@@ -43,12 +43,14 @@ ModelInputs inputs(const Tensor& tokens) { return {tokens, {}, {}}; }
 struct StepResult {
   double loss = 0;
   std::vector<Tensor> gradients;
+  Tensor nll;
 };
 
-StepResult one_step(const LanguageModel& model, const nn::StepContext& context, int64_t batch = 2, int64_t length = 9) {
+StepResult step_towards(const LanguageModel& model, const Tensor& targets, const nn::StepContext& context) {
   TapeScope scope;
-  const auto result = model.loss(inputs(tokens(batch, length, model.device())), tokens(batch, length, model.device(), 5), context, {.scale = 1.0 / 18});
+  const auto result = model.loss(inputs(tokens(targets.size(0), targets.size(1), model.device())), targets, context, {.scale = 1.0 / 18});
   StepResult out;
+  out.nll = result.nll;
   const Tensor seed = Tensor::empty({1}, result.loss.dtype(), model.device());
   ops::table(seed).elementwise.fill(seed, 1.0);
   out.loss = result.loss.dtype() == DType::kF64 ? result.loss.value().data<double>()[0] : result.loss.value().data<float>()[0];
@@ -60,6 +62,10 @@ StepResult one_step(const LanguageModel& model, const nn::StepContext& context, 
     out.gradients.push_back(copy);
   }
   return out;
+}
+
+StepResult one_step(const LanguageModel& model, const nn::StepContext& context, int64_t batch = 2, int64_t length = 9) {
+  return step_towards(model, tokens(batch, length, model.device(), 5), context);
 }
 
 bool same_bits(const Tensor& a, const Tensor& b) { return a.bytes() == b.bytes() && std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0; }
@@ -118,6 +124,40 @@ TEST_P(EveryBody, GradientsOfAllParametersEqualFiniteDifferences) {
       };
       const double numeric = (loss_at(original + 1e-5) - loss_at(original - 1e-5)) / 2e-5;
       EXPECT_NEAR(analytic.gradients[k].data<double>()[i], numeric, 1e-7) << parameters[k].name << " element " << i;
+    }
+  }
+}
+
+// The loss is a sum over rows, so the parts that score every fourth row add up to the whole, dropout and all.
+TEST_P(EveryBody, FewScoredRowsAreScoredAsAmongAll) {
+  for (const bool reversible : {false, true}) {
+    ModelSpec with = spec();
+    if (reversible && with.options->body.norm == NormPlacement::kPost) continue;
+    const auto options = find_family(with.family)->copy(*with.options);
+    options->body.dropout = 0.3;
+    with.options = options;
+    with.memory.reversible = reversible;
+    const auto model = make_model(with, 5, Device::reference(), DType::kF64);
+    const nn::StepContext context{.training = true, .seed = 1, .step = 2, .first_row = 3, .compute = DType::kF64};
+    const Tensor all = tokens(2, 9, model->device(), 5);
+    const StepResult whole = step_towards(*model, all, context);
+    double loss = 0;
+    std::vector<std::vector<double>> sums;
+    for (const auto& gradient : whole.gradients) sums.emplace_back(static_cast<size_t>(gradient.elements()), 0.0);
+    for (int64_t part = 0; part < 4; ++part) {
+      std::vector<int32_t> targets(all.data<int32_t>(), all.data<int32_t>() + all.elements());
+      for (size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<int64_t>(i % 4) == part ? targets[i] : -1;
+      const StepResult few = step_towards(*model, Tensor::of<int32_t>({2, 9}, targets, model->device()), context);
+      loss += few.loss;
+      ASSERT_EQ(few.nll.elements(), all.elements());
+      for (int64_t i = 0; i < all.elements(); ++i) EXPECT_NEAR(few.nll.data<double>()[i], i % 4 == part ? whole.nll.data<double>()[i] : 0.0, 1e-12) << "row " << i;
+      for (size_t k = 0; k < sums.size(); ++k) {
+        for (size_t i = 0; i < sums[k].size(); ++i) sums[k][i] += few.gradients[k].data<double>()[i];
+      }
+    }
+    EXPECT_NEAR(loss, whole.loss, 1e-12);
+    for (size_t k = 0; k < sums.size(); ++k) {
+      for (size_t i = 0; i < sums[k].size(); ++i) EXPECT_NEAR(sums[k][i], whole.gradients[k].data<double>()[i], 1e-12) << model->parameters()[k].name << " element " << i;
     }
   }
 }

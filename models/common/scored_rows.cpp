@@ -1,0 +1,31 @@
+#include "models/common/scored_rows.h"
+
+#include <vector>
+
+#include "framework/ops/support.h"
+
+namespace longhaul::models {
+
+ScoredRows find_scored_rows(const Tensor& targets) {
+  if (!targets.device().is_host()) return {};
+  std::vector<int32_t> rows, values;
+  const int32_t* target = targets.data<int32_t>();
+  for (int64_t i = 0; i < targets.elements(); ++i) {
+    if (target[i] < 0) continue;
+    rows.push_back(static_cast<int32_t>(i));
+    values.push_back(target[i]);
+  }
+  const auto count = static_cast<int64_t>(rows.size());
+  // Beyond a half the copies cost more memory than the rows save.
+  if (count == 0 || 2 * count > targets.elements()) return {};
+  return {Tensor::of<int32_t>({count}, rows, targets.device()), Tensor::of<int32_t>({count}, values, targets.device())};
+}
+
+ops::CrossEntropyResult ScoredRows::in_place(ops::CrossEntropyResult few, int64_t count) const {
+  const Tensor all = Tensor::zeros({count, 1}, few.nll.dtype(), few.nll.device());
+  ops::table(all).rows.replace(few.nll.reshape({few.nll.elements(), 1}), rows, all);
+  few.nll = all.reshape({count});
+  return few;
+}
+
+}  // namespace longhaul::models
