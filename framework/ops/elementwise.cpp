@@ -102,6 +102,7 @@ Variable dropout_rows(const Variable& x, const Tensor& index, const DropoutOptio
   check<ShapeError>(options.probability > 0 && options.probability < 1, "[dropout] probability {} is not in [0, 1)", options.probability);
   check<ShapeError>(x.value().rank() == 2 && index.elements() == x.size(0) && index.dtype() == DType::kI32, "[dropout] x {} and index {} {} must be [M, D] and [M] i32", x.shape(), index.dtype(), index.shape());
   const auto drop = [index, options](const Tensor& from, const Tensor& to) {
+    if (from.device().is_meta()) return table(to).elementwise.dropout(from, to, options);
     for (int64_t m = 0; m < from.size(0); ++m) {
       DropoutOptions row = options;
       row.first_element += static_cast<uint64_t>(index.data<int32_t>()[m] * from.size(1));

@@ -35,6 +35,8 @@ const bool kElementwise = add_cases({
      .call = [](In in) -> Out { return {ops::dropout(in[0], {.stream = {.seed = 3, .step = 5, .layer = 2}, .probability = 1.0 / 3, .first_element = 77})}; }},
     {.op = "dropout", .name = "a residual branch", .inputs = {{{4096, 512}}},
      .call = [](In in) -> Out { return {ops::dropout(in[0], {.stream = {.seed = 3, .step = 5, .layer = 2}, .probability = 0.1, .first_element = 0})}; }, .use = Use::kBench},
+    {.op = "dropout_rows", .name = "as in the whole", .inputs = {{{4, 31}}},
+     .call = [](In in) -> Out { return {ops::dropout_rows(in[0], Tensor::of<int32_t>({4}, {0, 3, 4, 11}, in[0].device()), {.stream = {.seed = 3, .step = 5, .layer = 2}, .probability = 1.0 / 3, .first_element = 77})}; }},
     {.op = "swiglu", .name = "odd tail", .inputs = {{{3, 5, 22}}}, .call = [](In in) -> Out { return {ops::swiglu(in[0])}; }},
 });
 
