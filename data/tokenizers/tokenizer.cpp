@@ -12,9 +12,37 @@
 namespace longhaul::data {
 namespace {
 
+/// The names that SentencePiece models have in a folder: ours, that of BigBird, Pegasus and T5, and that of mBART.
+constexpr const char* kSentencePieceNames[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model"};
+
+/// The SentencePiece model of a folder; empty where it has none.
+std::string sentencepiece_of(const std::string& folder) {
+  for (const char* name : kSentencePieceNames) {
+    const io::Path path = io::Path(folder) / name;
+    if (io::exists(path)) return path.string();
+  }
+  return {};
+}
+
+/// A public tokenizer.json with a unigram model says again what the SentencePiece model beside it says.
+std::shared_ptr<const Tokenizer> load_unigram(const std::string& path) {
+  const std::string model = sentencepiece_of(io::parent_of(path).string());
+  check<DataError>(!model.empty(),
+                   "[tokenizer] {} holds a unigram model, which is read from the SentencePiece model it was made of\n"
+                   "  hint: put spiece.model or tokenizer.model of the same public folder beside it",
+                   path);
+  return load_sentencepiece(model);
+}
+
+bool is_unigram(const nlohmann::json& json) {
+  const auto model = json.find("model");
+  return model != json.end() && model->is_object() && model->contains("type") && (*model)["type"] == "Unigram";
+}
+
 std::shared_ptr<const Tokenizer> load_json(const std::string& path) {
   const nlohmann::json json = parse_strict(read_tokenizer_file(path), path);
   if (is_native(json)) return load_native(json, path);
+  if (is_unigram(json)) return load_unigram(path);
   if (json.contains("model")) return bpe::load_json(json, path);
   const std::string merges = (io::parent_of(path) / "merges.txt").string();
   if (path.ends_with("vocab.json") && io::exists(merges)) return bpe::load_pair(path, merges);
@@ -121,11 +149,11 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const TokenizerOptions& options)
 std::shared_ptr<const Tokenizer> load_tokenizer_folder(const std::string& folder) {
   const std::string json = folder + "/tokenizer.json";
   if (io::exists(json)) return load_json(json);
-  const std::string model = folder + "/tokenizer.model";
-  if (io::exists(model)) return load_sentencepiece(model);
+  const std::string model = sentencepiece_of(folder);
+  if (!model.empty()) return load_sentencepiece(model);
   const std::string pair[] = {folder + "/vocab.json", folder + "/merges.txt"};
   if (io::exists(pair[0]) && io::exists(pair[1])) return bpe::load_pair(pair[0], pair[1]);
-  fail<DataError>("[tokenizer] {} holds no tokenizer: no tokenizer.json, tokenizer.model or vocab.json with merges.txt",
+  fail<DataError>("[tokenizer] {} holds no tokenizer: no tokenizer.json, tokenizer.model, spiece.model or vocab.json with merges.txt",
                   folder);
 }
 

@@ -102,7 +102,8 @@ class Tokenizer {
 };
 
 /// Loads from `options.path` (byte: needs none):
-///   a folder with tokenizer.json (ours, or public byte-level BPE), tokenizer.model, or vocab.json + merges.txt;
+///   a folder with tokenizer.json (ours, public byte-level BPE, or a public unigram model beside its SentencePiece model),
+///   tokenizer.model, spiece.model, sentencepiece.bpe.model, or vocab.json + merges.txt;
 ///   one of these files; for word a text file with one word a line; for char a text file whose characters are the
 ///   vocabulary.
 /// throws DataError naming the file: missing, malformed, or of another kind than `options.kind`

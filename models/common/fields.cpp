@@ -53,6 +53,8 @@ void body_fields(FieldVisitor& v, BodyOptions& o) {
   v.number("embedding_dropout", o.embedding_dropout, {.min = 0, .max = 1, .below_max = true},
            "on the sum of token and position embedding");
   v.number("init_std", o.init_std, {.min = 0, .above_min = true}, "standard deviation of normal initial weights");
+  v.integer("vocabulary", o.vocabulary, {.min = 0, .unit = "ids", .default_text = "ids of the tokenizer"},
+            "rows of the token table, at least the ids of the tokenizer with those the objective adds; public tables often have more");
 }
 
 void resolve_body(BodyOptions& o, const ModelContext& context) {

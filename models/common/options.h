@@ -41,6 +41,7 @@ struct BodyOptions {
   double attention_dropout = 0;      // on attention weights
   double embedding_dropout = 0;      // after token and position embedding
   double init_std = 0.02;            // of normal initial weights
+  int64_t vocabulary = 0;            // rows of the token table; 0 = the ids of tokenizer and objective
 };
 
 inline ops::NormOptions norm_options(const BodyOptions& body) {

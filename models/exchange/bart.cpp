@@ -64,6 +64,7 @@ BartLayout bart_layout(const PublicConfig& config, const BartDefaults& defaults,
   body.dropout = body.embedding_dropout = config.number("dropout", 0.1);
   body.attention_dropout = config.number("attention_dropout", 0);
   body.init_std = config.number("init_std", 0.02);
+  body.vocabulary = out.vocabulary;
   for (const char* key : {"activation_dropout", "encoder_layerdrop", "decoder_layerdrop"}) config.warn_unless_zero(key);
   return out;
 }

@@ -83,6 +83,7 @@ BertLayout bert_layout(const PublicConfig& config, const BertDefaults& defaults,
   body.dropout = body.embedding_dropout = config.number("hidden_dropout_prob", 0.1);
   body.attention_dropout = config.number("attention_probs_dropout_prob", 0.1);
   body.init_std = config.number("initializer_range", 0.02);
+  body.vocabulary = out.vocabulary;
   out.layout.token_types = config.count("type_vocab_size", 2);
   out.layout.padding_token = config.integer("pad_token_id", defaults.padding_token);
   out.layout.embedding_norm = true;

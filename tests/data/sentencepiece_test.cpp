@@ -89,6 +89,18 @@ TEST(SentencePiece, SavesItsModelAndLoadsFromAFileOrFolder) {
   EXPECT_EQ(load_tokenizer(options)->hash_hex(), unigram().hash_hex());
 }
 
+TEST(SentencePiece, PublicFoldersHoldTheModelUnderOtherNames) {
+  for (const std::string name : {"spiece.model", "sentencepiece.bpe.model"}) {
+    const Scratch s;
+    s.write(name + "-alone/" + name, model_of(unigram()));
+    EXPECT_EQ(load_tokenizer_folder(s.path(name + "-alone"))->hash_hex(), unigram().hash_hex());
+    s.write(name + "-both/tokenizer.json", R"({"model": {"type": "Unigram", "vocab": [["<unk>", 0.0]]}})");
+    EXPECT_THAT(message_of<DataError>([&] { load_tokenizer_folder(s.path(name + "-both")); }), HasSubstr("put spiece.model"));
+    s.write(name + "-both/" + name, model_of(unigram()));
+    EXPECT_EQ(load_tokenizer_folder(s.path(name + "-both"))->hash_hex(), unigram().hash_hex());
+  }
+}
+
 TEST(SentencePiece, ImpossibleSizesAreRefused) {
   EXPECT_THAT(message_of<DataError>([] { trained(make(SentencePieceModel::kUnigram, 5000), "a few words only"); }),
               HasSubstr("training failed"));

@@ -57,6 +57,7 @@ int run_generate(const GenerateOptions& options, Console& console) {
   request.sampling = {.temperature = options.temperature, .top_k = options.top_k, .top_p = options.top_p};
   request.beams = options.beams;
   request.seed = static_cast<uint64_t>(options.seed);
+  request.ids = tokenizer.vocabulary_size();
   request.end = tokenizer.special().end;
   request.compute = opened.compute;
 

@@ -22,14 +22,14 @@ struct Step {
 };
 
 // The most likely next steps of all beams; ties go to the earlier beam and the smaller id.
-std::vector<Step> best_steps(const std::vector<Beam>& beams, const Tensor& logits, size_t wanted) {
+std::vector<Step> best_steps(const std::vector<Beam>& beams, const Tensor& logits, size_t choices, size_t wanted) {
   const int64_t vocabulary = logits.size(1);
   std::vector<Step> steps;
   for (size_t b = 0; b < beams.size(); ++b) {
     const std::span<const float> row(logits.data<float>() + static_cast<int64_t>(b) * vocabulary,
-                                     static_cast<size_t>(vocabulary));
+                                     choices);
     const double normaliser = log_probability(row, 0) - row[0];
-    for (int32_t token = 0; token < vocabulary; ++token) {
+    for (int32_t token = 0; token < static_cast<int32_t>(choices); ++token) {
       steps.push_back(
           {static_cast<int64_t>(b), token, beams[b].log_probability + row[static_cast<size_t>(token)] + normaliser});
     }
@@ -56,7 +56,7 @@ Generation search_beams(Decoder& decoder, const Tensor& first_logits, const Gene
   for (int64_t made = 0; made < request.max_new && !alive.empty(); ++made) {
     std::vector<Beam> next;
     // Twice the width: even if half of the best steps end a text, enough stay alive.
-    for (const Step& step : best_steps(alive, logits, 2 * width)) {
+    for (const Step& step : best_steps(alive, logits, request.choices(logits.size(1)), 2 * width)) {
       Beam beam = alive[static_cast<size_t>(step.parent)];
       beam.parent = step.parent;
       beam.log_probability = step.log_probability;

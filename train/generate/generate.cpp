@@ -22,7 +22,7 @@ Generation sample(Decoder& decoder, Tensor logits, const GenerateRequest& reques
   static constexpr int64_t kOnlyRow[] = {0};
   Generation result;
   for (int64_t made = 0; made < request.max_new; ++made) {
-    const std::span<const float> row(logits.data<float>(), static_cast<size_t>(logits.size(1)));
+    const std::span<const float> row(logits.data<float>(), request.choices(logits.size(1)));
     const int32_t token = choose_token(row, request.sampling, random.uniform(static_cast<uint64_t>(made)));
     result.log_probability += log_probability(row, token);
     if (token == request.end) {

@@ -25,8 +25,11 @@ struct GenerateRequest {
   SamplingOptions sampling;
   int64_t beams = 1;  // above 1: beam search; nothing is drawn
   uint64_t seed = 1;
+  int64_t ids = 0;              // only the first so many are made, those of the tokenizer; 0: all rows of the table
   int32_t end = -1;             // stops behind this token; -1: never
   DType compute = DType::kF32;  // operands of products
+  /// The ids that may be made, of a table of `rows`.
+  size_t choices(int64_t rows) const { return static_cast<size_t>(ids > 0 && ids < rows ? ids : rows); }
   const GenerationState* before = nullptr;  // the prompt goes on from there; null: from nothing
   bool keep_state = false;                  // fill Generation::state; not with beams
 };

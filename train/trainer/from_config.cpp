@@ -59,7 +59,12 @@ models::ModelSpec model_spec(const config::Config& config, int64_t vocabulary,
   spec.family = config.model.family;
   spec.options = stage_options ? stage_options : config.model.options;
   spec.form = spec.options->body.form;
-  spec.vocabulary = vocabulary;
+  const int64_t rows = spec.options->body.vocabulary;
+  check<ConfigError>(rows == 0 || rows >= vocabulary,
+                     "[model] model.vocabulary = {}: the tokenizer has {} ids, with those that data.objective adds\n"
+                     "  hint: leave it out, or ask for {} or more",
+                     rows, vocabulary, vocabulary);
+  spec.vocabulary = std::max(rows, vocabulary);
   spec.head = head_of(config.data.objective);
   spec.memory = memory_options(config.memory);
   return spec;

@@ -145,7 +145,8 @@ void check_buildable(const config::Config& config) {
   device_of(config);
   for (const Stage& stage : stages_of(config)) {
     const MetaMemoryScope memory;
-    const auto model = models::make_any_model(model_spec(config, kAnyVocabulary, stage.options), 0, Device::meta());
+    const int64_t rows = config.model.options->body.vocabulary;
+    const auto model = models::make_any_model(model_spec(config, rows > 0 ? rows : kAnyVocabulary, stage.options), 0, Device::meta());
     trained_parameters(*model, config.train.freeze);
   }
 }
