@@ -10,6 +10,7 @@
 #include "framework/nn/module.h"
 #include "framework/ops/cross_entropy.h"
 #include "models/common/memory_options.h"
+#include "models/common/selections.h"
 #include "models/registry.h"
 
 namespace longhaul::models {
@@ -47,6 +48,7 @@ struct ModelInputs {
   Tensor focus = {};
   std::vector<Variable>* hidden_states = nullptr;  // receives the residual stream, see LayerStack::forward
   Tensor token_types = {};                         // [B, N] i32 or undefined (all 0); for models with token types
+  std::shared_ptr<Selections> selections = {};  // receives what attention that depends on content chose, or gives it
   SegmentMemory* memory = nullptr;  // of recurrent models: seen, then replaced; rows from context.first_row on
 };
 

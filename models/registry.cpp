@@ -5,6 +5,7 @@
 #include "models/led/options.h"
 #include "models/local/options.h"
 #include "models/longformer/options.h"
+#include "models/reformer/options.h"
 #include "models/transformer/options.h"
 #include "models/transformer_xl/options.h"
 
@@ -13,7 +14,7 @@ namespace longhaul::models {
 const std::vector<FamilyInfo>& families() {
   static const std::vector<FamilyInfo> all = {transformer_family(),     local_family(), longformer_family(),
                                                bigbird_family(),         led_family(),   bigbird_pegasus_family(),
-                                               transformer_xl_family()};
+                                               transformer_xl_family(),  reformer_family()};
   return all;
 }
 

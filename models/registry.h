@@ -64,6 +64,10 @@ struct FamilyInfo {
   std::function<std::shared_ptr<FamilyOptions>(const FamilyOptions&)> copy;
   /// Declares every key of the family, those of the common body included.
   std::function<void(FieldVisitor&, FamilyOptions&)> fields;
+  /// memory.reversible where a configuration does not say it.
+  bool reversible = false;
+  /// What a reader of this family's evaluation figures must know; empty: nothing, or no such function.
+  std::function<std::string(const FamilyOptions&)> caution = {};
   /// Replaces values that stand for a rule ("0 = dim / heads") by what the rule gives. Leaves impossible ones for
   /// check.
   std::function<void(FamilyOptions&, const ModelContext&)> resolve;

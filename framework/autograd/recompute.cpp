@@ -55,11 +55,10 @@ struct Streams {
   Tensor first, second;
 };
 
-/// Undoes all blocks from the last to the first, turning output gradients into input gradients.
-Streams rebuild_backward(const std::vector<ReversibleBlock>& blocks, Streams y, Streams dy) {
+/// Undoes all blocks from the last to the first, turning outputs `y` into inputs and returning the inputs' gradients.
+Streams rebuild_backward(const std::vector<ReversibleBlock>& blocks, const Streams& y, Streams dy) {
   for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
-    const Tensor g = differentiate(block->g, y.first, dy.second, dy.first);
-    combine_into(y.second, g, -1.0f);  // x2
+    if (block->g) combine_into(y.second, differentiate(block->g, y.first, dy.second, dy.first), -1.0f);  // x2
     const Tensor f = differentiate(block->f, y.second, dy.first, dy.second);
     combine_into(y.first, f, -1.0f);  // x1
   }
@@ -105,15 +104,18 @@ Variable residual_sum(const Variable& x, const Variable& branch) {
   });
 }
 
-std::vector<Variable> reversible_sequence(std::vector<ReversibleBlock> blocks, const Variable& x1, const Variable& x2, ReversibleBackward mode) {
+std::vector<Variable> reversible_sequence(std::vector<ReversibleBlock> blocks, const Variable& x1, const Variable& x2, ReversibleBackward mode, RebuiltInputs rebuilt) {
   check<ShapeError>(x1.shape() == x2.shape() && x1.dtype() == x2.dtype(), "[reversible] streams differ: {} {} and {} {}", x1.dtype(), x1.shape(), x2.dtype(), x2.shape());
-  if (mode == ReversibleBackward::kStored) {
-    Variable first = x1, second = x2;
-    for (const ReversibleBlock& block : blocks) {
-      first = residual_sum(first, block.f(second));
-      second = residual_sum(second, block.g(first));
+  if (mode != ReversibleBackward::kRebuild) {
+    std::vector<Variable> streams{x1, x2};
+    for (ReversibleBlock& block : blocks) {
+      const VariableFunction pass = [block = std::move(block)](std::span<const Variable> x) -> std::vector<Variable> {
+        const Variable first = residual_sum(x[0], block.f(x[1]));
+        return {first, block.g ? residual_sum(x[1], block.g(first)) : x[1]};
+      };
+      streams = mode == ReversibleBackward::kRecomputed ? recompute(pass, streams) : pass(streams);
     }
-    return {first, second};
+    return streams;
   }
 
   Streams y{copy(x1.value()), copy(x2.value())};
@@ -121,18 +123,20 @@ std::vector<Variable> reversible_sequence(std::vector<ReversibleBlock> blocks, c
     const NoTapeScope quiet;
     for (const ReversibleBlock& block : blocks) {
       combine_into(y.first, block.f(Variable(y.second)).value(), 1.0f);
-      combine_into(y.second, block.g(Variable(y.first)).value(), 1.0f);
+      if (block.g) combine_into(y.second, block.g(Variable(y.first)).value(), 1.0f);
     }
   }
   const Tensor outputs[] = {y.first, y.second};
   const Variable inputs[] = {x1, x2};
-  return record("reversible", outputs, inputs, [blocks = std::move(blocks), y](const BackwardContext& context) {
+  return record("reversible", outputs, inputs, [blocks = std::move(blocks), y, rebuilt = std::move(rebuilt)](const BackwardContext& context) {
     const auto owned = [&](int output, const Tensor& like) {
       if (context.gradient(output).defined()) return copy(context.gradient(output));
       return Tensor::zeros(like.shape(), like.dtype(), like.device());
     };
     // The outputs may still be seen by others (the final norm), so they are rebuilt in copies of their own.
-    const Streams dx = rebuild_backward(blocks, {copy(y.first), copy(y.second)}, {owned(0, y.first), owned(1, y.second)});
+    const Streams x{copy(y.first), copy(y.second)};
+    const Streams dx = rebuild_backward(blocks, x, {owned(0, y.first), owned(1, y.second)});
+    if (rebuilt) rebuilt(x.first, x.second);
     context.give(0, dx.first);
     context.give(1, dx.second);
   }, true);

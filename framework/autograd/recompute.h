@@ -1,4 +1,4 @@
-// defines: recompute, residual_sum, reversible_sequence, ReversibleBlock
+// defines: recompute, residual_sum, reversible_sequence, ReversibleBlock, ReversibleBackward, RebuiltInputs
 #pragma once
 #include <functional>
 #include <span>
@@ -18,18 +18,21 @@ std::vector<Variable> recompute(VariableFunction function, std::span<const Varia
 /// x + branch in x's dtype; the branch may have a lower precision.
 Variable residual_sum(const Variable& x, const Variable& branch);
 
-/// One pair of residual branches; each maps [.., D] to the same shape.
+/// One pair of residual branches; each maps [.., D] to the same shape. Without g, y2 = x2.
 struct ReversibleBlock {
   std::function<Variable(const Variable&)> f;
   std::function<Variable(const Variable&)> g;
 };
 
-enum class ReversibleBackward { kRebuild, kStored };
+enum class ReversibleBackward { kRebuild, kStored, kRecomputed };
+
+using RebuiltInputs = std::function<void(const Tensor& x1, const Tensor& x2)>;
 
 /// y1 = x1 + f(x2), y2 = x2 + g(y1), block after block (Gomez et al. 2017; Reformer, Kitaev et al. 2020, section 3).
 /// Rebuild: nothing but the last outputs is kept; the backward recovers x2 = y2 - g(y1), x1 = y1 - f(x2) on its way.
-/// Stored: the same function with ordinary recorded operations. Streams stay in x1's dtype (f32 in mixed precision).
-/// Returns {y1, y2}.
-std::vector<Variable> reversible_sequence(std::vector<ReversibleBlock> blocks, const Variable& x1, const Variable& x2, ReversibleBackward mode);
+/// Stored: the same function with ordinary recorded operations. Recomputed: both streams of each block are kept and what is
+/// inside is computed again. Streams stay in x1's dtype (f32 in mixed precision).
+/// `rebuilt` sees the inputs that a rebuild came back to, x1 and x2 but for rounding. Returns {y1, y2}.
+std::vector<Variable> reversible_sequence(std::vector<ReversibleBlock> blocks, const Variable& x1, const Variable& x2, ReversibleBackward mode, RebuiltInputs rebuilt = {});
 
 }  // namespace longhaul

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "framework/autograd/variable.h"
+#include "framework/nn/gauges.h"
 #include "framework/tensor/random.h"
 
 namespace longhaul::nn {
@@ -17,6 +18,7 @@ struct StepContext {
   uint64_t step = 0;
   int64_t first_row = 0;          // global row (sequence of the step's batch) of row 0
   DType compute = DType::kF32;    // operands of products; the residual stream stays f32 (f64 for f64)
+  Gauges* gauges = nullptr;       // receives figures of this pass and its backward; null: none are made
 
   RandomStream stream(uint32_t layer, RandomPurpose purpose) const { return {seed, step, layer, purpose}; }
 };

@@ -1,6 +1,7 @@
 #include "framework/nn/positions.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "framework/base/error.h"
 #include "framework/ops/rows.h"
@@ -30,15 +31,27 @@ Tensor iota(int64_t first, int64_t count, Device device) {
   return Tensor::of<int32_t>({count}, values, device);
 }
 
+std::vector<int64_t> axial_widths(int64_t width, size_t axes) {
+  std::vector<int64_t> out(axes, axes > 0 ? width / static_cast<int64_t>(axes) : 0);
+  if (axes > 0) out.back() = width - out[0] * static_cast<int64_t>(axes - 1);
+  return out;
+}
+
 PositionTable::PositionTable(int64_t width, const PositionOptions& options, Initializer& init) : options_(options) {
   switch (options_.kind) {
     case PositionKind::kLearned: add("weight", weight_ = init.normal({options_.rows, width}, options_.deviation)); break;
     case PositionKind::kSinusoidal: weight_ = Variable(sinusoidal_table(options_.rows, width, init.device(), init.dtype())); break;
     case PositionKind::kAxial: {
       const auto& grid = options_.axial_shape;
-      check<ConfigError>(grid.size() == 2 && grid[0] * grid[1] >= options_.rows, "[positions] the axial shape does not hold {} positions", options_.rows);
-      add("rows", row_ = init.normal({grid[0], width / 2}, options_.deviation));
-      add("columns", column_ = init.normal({grid[1], width - width / 2}, options_.deviation));
+      auto& widths = options_.axial_widths;
+      if (widths.empty()) widths = axial_widths(width, grid.size());
+      const int64_t points = std::accumulate(grid.begin(), grid.end(), int64_t{1}, std::multiplies<>());
+      check<ConfigError>(points >= options_.rows && widths.size() == grid.size() && std::accumulate(widths.begin(), widths.end(), int64_t{0}) == width,
+                         "[positions] axial tables of {} points and {} axes do not hold {} positions of width {}", points, widths.size(), options_.rows, width);
+      for (size_t a = 0; a < grid.size(); ++a) {
+        axes_.push_back(init.normal({grid[a], widths[a]}, options_.deviation));
+        add("axis." + std::to_string(a), axes_.back());
+      }
       break;
     }
   }
@@ -48,17 +61,16 @@ Variable PositionTable::operator()(int64_t first, int64_t count) const {
   check<ConfigError>(first >= 0 && first + count <= options_.rows,
                      "[positions] position {} is beyond the table of {} rows\n  hint: raise model.max_positions, or use positions without a table (rotary, none)", first + count - 1, options_.rows);
   if (options_.kind != PositionKind::kAxial) return ops::slice(weight_, 0, first, first + count);
-  const int64_t columns = options_.axial_shape[1];
-  std::vector<int32_t> r, c;
-  for (int64_t p = first; p < first + count; ++p) {
-    r.push_back(static_cast<int32_t>(p / columns));
-    c.push_back(static_cast<int32_t>(p % columns));
+  std::vector<Variable> parts(axes_.size());
+  int64_t step = 1;  // positions between neighbours on the axis
+  for (size_t a = axes_.size(); a-- > 0;) {
+    const int64_t size = options_.axial_shape[a];
+    std::vector<int32_t> index;
+    for (int64_t p = first; p < first + count; ++p) index.push_back(static_cast<int32_t>(p / step % size));
+    parts[a] = ops::embedding(axes_[a], Tensor::of<int32_t>({count}, index, axes_[a].device()), axes_[a].dtype());
+    step *= size;
   }
-  const auto rows_of = [&](const Variable& table, const std::vector<int32_t>& index) {
-    return ops::embedding(table, Tensor::of<int32_t>({count}, index, table.device()), table.dtype());
-  };
-  const Variable halves[] = {rows_of(row_, r), rows_of(column_, c)};
-  return ops::concat(halves, 1);
+  return ops::concat(parts, 1);
 }
 
 Variable PositionTable::at(const Tensor& index, int32_t frozen) const {

@@ -4,23 +4,26 @@
 #include "framework/nn/layers.h"
 #include "framework/ops/linear.h"
 #include "framework/ops/shape.h"
-#include "models/common/options.h"
+#include "models/common/stack.h"
 
 namespace longhaul::models {
 namespace {
 
 constexpr float kExcluded = -1e9f;  // logit of a position that cannot be chosen
 
+/// Columns of the hidden states that a head reads.
+int64_t hidden_width(const ModelSpec& spec) { return output_width(spec.options->body, spec.memory); }
+
 class TokenHead final : public Head {
  public:
   TokenHead(const ModelSpec& spec, const HeadLayout& layout, const Variable& table, nn::Initializer& init) : activation_(layout.transform_activation) {
     const BodyOptions& body = spec.options->body;
     if (layout.transform) {
-      add("dense", *(dense_ = std::make_unique<nn::Linear>(body.dim, body.dim, body.bias, body.init_std, init)));
+      add("dense", *(dense_ = std::make_unique<nn::Linear>(hidden_width(spec), body.dim, body.bias, body.init_std, init)));
       add("norm", *(norm_ = std::make_unique<nn::Norm>(body.dim, body.bias, norm_options(body), init)));
     }
     weight_ = table;
-    if (!body.tied_embeddings) add("weight", weight_ = init.normal({spec.vocabulary, body.dim}, body.init_std));
+    if (!body.tied_embeddings) add("weight", weight_ = init.normal({spec.vocabulary, layout.transform ? body.dim : hidden_width(spec)}, body.init_std));
     if (layout.logits_bias) {
       add("logits_bias", logits_bias_ = init.buffer({1, spec.vocabulary}, 0));
     } else if (body.bias && (!body.tied_embeddings || layout.transform || layout.output_bias)) {
@@ -55,7 +58,7 @@ class ClassHead final : public Head {
       : pooling_(spec.options->body.pooling),
         dropout_(spec.options->body.dropout),
         activation_(layout.class_activation),
-        dense_(spec.options->body.dim, spec.options->body.dim, true, spec.options->body.init_std, init),
+        dense_(hidden_width(spec), spec.options->body.dim, true, spec.options->body.init_std, init),
         out_(spec.options->body.dim, spec.head.classes, true, spec.options->body.init_std, init) {
     add("dense", dense_);
     add("out", out_);
@@ -106,7 +109,7 @@ class ClassHead final : public Head {
 
 class SpanHead final : public Head {
  public:
-  SpanHead(const ModelSpec& spec, nn::Initializer& init) : out_(spec.options->body.dim, 2, true, spec.options->body.init_std, init) { add("out", out_); }
+  SpanHead(const ModelSpec& spec, nn::Initializer& init) : out_(hidden_width(spec), 2, true, spec.options->body.init_std, init) { add("out", out_); }
 
   ops::CrossEntropyResult loss(const Variable& hidden, const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const override {
     const Variable by_end = ops::permute(outputs(hidden, inputs, context), {0, 2, 1});  // [B, 2, N]

@@ -21,7 +21,8 @@ struct HeadLayout {
   ops::UnaryOp class_activation = ops::UnaryOp::kTanh;
 };
 
-/// From the last hidden states to what the model says. hidden [B, N, D] in context.compute.
+/// From the last hidden states to what the model says. hidden [B, N, D] in context.compute; [B, N, 2D] where the two streams
+/// of a reversible stack are concatenated (output_width).
 ///
 ///   kTokens   z = h W^T + b; with the transform h = norm(activation(dense(hidden))). Parameters: weight [V, D] unless it is
 ///             the token table, bias [V] or logits_bias [1, V], and dense.weight [D, D], dense.bias [D], norm.weight [D], norm.bias [D]

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "framework/nn/module.h"
+#include "models/common/selections.h"
 
 namespace longhaul::models {
 
@@ -21,6 +22,7 @@ struct SequenceInfo {
   Tensor tokens = {};          // [B, N] i32 or undefined
   Tensor token_types = {};     // [B, N] i32 or undefined; see ModelInputs
   Tensor rows = {};            // [M] i32 or undefined; see LayerStack::forward
+  std::shared_ptr<Selections> selections = {};  // of this pass; never null inside a stack
 };
 
 /// What a mixer keeps of the tokens it has seen while decoding.

@@ -1,4 +1,4 @@
-// defines: Form, Activation, NormPlacement, NormKind, Pooling, Positions, BodyOptions, norm_options
+// defines: Form, Activation, NormPlacement, NormKind, Pooling, StreamJoin, Positions, BodyOptions, norm_options
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -12,6 +12,8 @@ enum class Activation { kGelu, kGeluTanh, kRelu, kSwiglu };
 enum class NormPlacement { kPre, kPost };
 enum class NormKind { kLayer, kRms };
 enum class Pooling { kFirst, kMean };
+/// How the two streams of a reversible stack become what the head reads.
+enum class StreamJoin { kMean, kConcatenation };
 enum class Positions { kLearned, kSinusoidal, kRotary, kAxial, kNone };
 
 /// What every family shares: the body around its attention. A 0 whose comment names a rule stands for that rule until
@@ -30,10 +32,13 @@ struct BodyOptions {
   double norm_eps = 1e-5;
   Positions positions = Positions::kLearned;
   double rotary_base = 10000;        // Su et al. 2021, section 3.2.2
-  std::vector<int64_t> axial_shape;  // factors of max_positions (Kitaev et al. 2020, section 2)
+  std::vector<int64_t> axial_shape;   // factors of max_positions (Kitaev et al. 2020, section 2)
+  std::vector<int64_t> axial_widths;  // of the vectors of each axis, whose sum is dim; empty = equal ones
+  double position_std = 0;            // of initial position vectors; 0 = init_std
   int64_t max_positions = 0;         // rows of a position table; 0 = data.sequence_length
   bool tied_embeddings = true;       // the output projection is the token table
   Pooling pooling = Pooling::kFirst;  // what a class is read from
+  StreamJoin join = StreamJoin::kMean;  // of a reversible stack; a family's choice
   bool bias = true;                  // of linear layers and norms
   int64_t decoder_start = -1;        // encoder_decoder: id before a target; -1 = the tokenizer's begin id, else its pad id
   bool attention_bias = true;        // of the projections of attention, where `bias` is on

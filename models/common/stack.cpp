@@ -6,6 +6,7 @@
 #include "framework/ops/elementwise.h"
 #include "framework/ops/rows.h"
 #include "framework/ops/shape.h"
+#include "framework/ops/support.h"
 
 namespace longhaul::models {
 namespace {
@@ -23,7 +24,27 @@ ops::Activation activation_of(Activation activation) {
 /// Rows [M, D] of x [B, N, D].
 Variable chosen(const Variable& x, const SequenceInfo& sequence) { return ops::gather_rows(ops::reshape(x, {sequence.batch * sequence.length, x.size(-1)}), sequence.rows); }
 
+double norm_of(const Tensor& x) {
+  const Tensor squares = Tensor::empty({1}, DType::kF64, x.device());
+  ops::table(x).reduce.sum_of_squares(x, squares);
+  return std::sqrt(squares.data<double>()[0]);
+}
+
+/// Both streams start as the same numbers, so what a rebuild finds between them is its error.
+RebuiltInputs reconstruction_gauge(const nn::StepContext& context) {
+  if (!context.gauges) return {};
+  return [gauges = context.gauges](const Tensor& x1, const Tensor& x2) {
+    if (!x1.device().is_host()) return;
+    const Tensor difference = ops::like(x1);
+    ops::table(x1).elementwise.axpby(x1, difference, 1.0f, 0.0f);
+    ops::table(x1).elementwise.axpby(x2, difference, -1.0f, 1.0f);
+    gauges->largest("reconstruction_error", norm_of(difference) / norm_of(x1));
+  };
+}
+
 }  // namespace
+
+int64_t output_width(const BodyOptions& body, const MemoryOptions& memory) { return memory.reversible && body.join == StreamJoin::kConcatenation ? 2 * body.dim : body.dim; }
 
 LayerStack::Layer::Layer(const BodyOptions& body, const MemoryOptions& memory, int index, const MixerFactory& mixers, nn::Initializer& init, Source source)
     : mixer(mixers(index, init)),
@@ -43,13 +64,12 @@ LayerStack::Layer::Layer(const BodyOptions& body, const MemoryOptions& memory, i
 
 LayerStack::LayerStack(const BodyOptions& body, const MemoryOptions& memory, const MixerFactory& mixers, nn::Initializer& init, Source source) : body_(body), memory_(memory) {
   check<ConfigError>(!(memory.reversible && body.norm == NormPlacement::kPost), "[model] post-norm layers cannot be reversed\n  hint: model.norm: pre");
-  check<ConfigError>(!(memory.reversible && source == Source::kCrossAttention), "[model] layers that attend to a source cannot be reversed\n  hint: memory.reversible: false");
   for (int i = 0; i < body.layers; ++i) {
     layers_.push_back(std::make_unique<Layer>(body, memory, i, mixers, init, source));
     add("layers." + std::to_string(i), *layers_.back());
   }
   if (body.norm == NormPlacement::kPre) {
-    final_norm_ = std::make_unique<nn::Norm>(body.dim, body.bias, norm_options(body), init);
+    final_norm_ = std::make_unique<nn::Norm>(output_width(body, memory), body.bias, norm_options(body), init);
     add("final_norm", *final_norm_);
   }
 }
@@ -126,16 +146,38 @@ Variable LayerStack::run_post(const Variable& embedded, const Pass& pass) const 
   return ops::cast(state[0], pass.context.compute);
 }
 
-Variable LayerStack::run_reversible(const Variable& embedded, const Pass& pass) const {
-  check<ConfigError>(!pass.sequence.hidden_states, "[model] reversible layers keep no hidden states\n  hint: memory.reversible: false");
-  std::vector<ReversibleBlock> blocks;
+std::vector<ReversibleBlock> LayerStack::reversible_blocks(const Pass& pass) const {
+  // Each sub-layer of the second stream is added to the first, then the streams are exchanged: two of them are a block.
+  std::vector<std::function<Variable(const Variable&)>> halves;
   for (int i = 0; i < static_cast<int>(layers_.size()); ++i) {
-    blocks.push_back({.f = [this, i, pass](const Variable& x) { return mix(i, layers_[i]->mixer_norm(x, pass.context.compute), pass); },
-                      .g = [this, i, pass](const Variable& x) { return feed(i, layers_[i]->feed_forward_norm(x, pass.context.compute), pass); }});
+    halves.push_back([this, i, pass](const Variable& x) { return mix(i, layers_[i]->mixer_norm(x, pass.context.compute), pass); });
+    if (layers_[i]->cross) halves.push_back([this, i, pass](const Variable& x) { return cross(i, (*layers_[i]->cross_norm)(x, pass.context.compute), pass.source, pass); });
+    halves.push_back([this, i, pass](const Variable& x) { return feed(i, layers_[i]->feed_forward_norm(x, pass.context.compute), pass); });
   }
-  const auto y = reversible_sequence(std::move(blocks), embedded, embedded, memory_.reversible_backward);
-  const Variable mean = ops::scale(ops::add(y[0], y[1]), 0.5);
-  return (*final_norm_)(pass.sequence.rows.defined() ? chosen(mean, pass.sequence) : mean, pass.context.compute);
+  std::vector<ReversibleBlock> blocks;
+  for (size_t k = 0; k < halves.size(); k += 2) blocks.push_back({halves[k], k + 1 < halves.size() ? halves[k + 1] : nullptr});
+  return blocks;
+}
+
+Variable LayerStack::run_reversible(const Variable& embedded, const Pass& pass) const {
+  std::vector<ReversibleBlock> blocks = reversible_blocks(pass);
+  const auto mode = memory_.recompute == Recompute::kLayer && memory_.reversible_backward == ReversibleBackward::kStored ? ReversibleBackward::kRecomputed : memory_.reversible_backward;
+  std::vector<Variable> streams{embedded, embedded};
+  if (std::vector<Variable>* const seen = pass.sequence.hidden_states) {
+    check<InternalError>(!pass.source.defined(), "hidden states were asked for of reversible layers over a source");
+    seen->push_back(embedded);
+    for (ReversibleBlock& block : blocks) {
+      streams = reversible_sequence({std::move(block)}, streams[0], streams[1], mode);
+      seen->push_back(streams[1]);
+    }
+  } else {
+    streams = reversible_sequence(std::move(blocks), streams[0], streams[1], mode, reconstruction_gauge(pass.context));
+  }
+  const bool few = pass.sequence.rows.defined();
+  const Variable ends[] = {few ? chosen(streams[0], pass.sequence) : streams[0], few ? chosen(streams[1], pass.sequence) : streams[1]};
+  streams.clear();
+  const Variable joined = body_.join == StreamJoin::kConcatenation ? ops::concat(ends, ends[0].value().rank() - 1) : ops::scale(ops::add(ends[0], ends[1]), 0.5);
+  return (*final_norm_)(joined, pass.context.compute);
 }
 
 Variable LayerStack::run(const Variable& embedded, const Pass& pass) const {
@@ -145,8 +187,10 @@ Variable LayerStack::run(const Variable& embedded, const Pass& pass) const {
 
 Variable LayerStack::forward(const Variable& embedded, const SequenceInfo& sequence, const nn::StepContext& context, const EncodedSource& source) const {
   check<InternalError>(!sequence.rows.defined() || (!source.hidden.defined() && !sequence.hidden_states), "rows were asked for of a stack over a source, or with its hidden states");
-  Pass pass{sequence, context, {}, {}, source.hidden, memory_.recompute == Recompute::kLayer};
-  pass.mix = [this, sequence, context](int i, const Variable& hidden) { return layers_[i]->mixer->forward(hidden, sequence, context); };
+  SequenceInfo chosen_once = sequence;
+  if (!chosen_once.selections) chosen_once.selections = std::make_shared<Selections>();
+  Pass pass{chosen_once, context, {}, {}, source.hidden, memory_.recompute == Recompute::kLayer};
+  pass.mix = [this, sequence = std::move(chosen_once), context](int i, const Variable& hidden) { return layers_[i]->mixer->forward(hidden, sequence, context); };
   pass.cross = [this, context, valid = source.valid](int i, const Variable& hidden, const Variable& encoded) { return layers_[i]->cross->forward(hidden, {encoded, valid}, context); };
   return run(embedded, pass);
 }

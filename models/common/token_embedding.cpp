@@ -12,7 +12,7 @@ namespace longhaul::models {
 namespace {
 
 std::unique_ptr<nn::PositionTable> position_table(const BodyOptions& body, int64_t offset, nn::Initializer& init) {
-  nn::PositionOptions options{nn::PositionKind::kLearned, body.max_positions + offset, body.axial_shape, body.init_std};
+  nn::PositionOptions options{nn::PositionKind::kLearned, body.max_positions + offset, body.axial_shape, body.axial_widths, body.position_std > 0 ? body.position_std : body.init_std};
   switch (body.positions) {
     case Positions::kLearned: break;
     case Positions::kSinusoidal: options.kind = nn::PositionKind::kSinusoidal; break;
@@ -45,7 +45,7 @@ SequenceInfo sequence_of(const ModelInputs& inputs, int64_t first) {
   check<ShapeError>(inputs.tokens.rank() == 2 && inputs.tokens.dtype() == DType::kI32, "[model] tokens must be [B, N] i32, received {} {}", inputs.tokens.dtype(), inputs.tokens.shape());
   const int64_t length = inputs.tokens.size(1);
   check<ShapeError>(length > 0, "[model] a sequence has no tokens: {}", inputs.tokens.shape());
-  return {inputs.tokens.size(0), length, first, nn::iota(first, length, inputs.tokens.device()), inputs.documents, inputs.valid, inputs.focus, inputs.hidden_states, inputs.tokens, inputs.token_types};
+  return {inputs.tokens.size(0), length, first, nn::iota(first, length, inputs.tokens.device()), inputs.documents, inputs.valid, inputs.focus, inputs.hidden_states, inputs.tokens, inputs.token_types, {}, inputs.selections};
 }
 
 Variable TokenTable::operator()(const Tensor& tokens) const { return ops::embedding(weight_, tokens, weight_.dtype(), padding_); }

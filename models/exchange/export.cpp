@@ -60,6 +60,7 @@ std::vector<PublicFile> fresh_files(const NameMap& map, const SafetensorsReader&
     std::vector<int64_t> shape = stored.shape;
     if (!rule.our_part.whole()) shape.at(static_cast<size_t>(rule.our_part.axis)) = rule.our_part.size;
     if (rule.transpose && shape.size() >= 2) std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
+    if (rule.public_shape.rank() > 0) shape.assign(rule.public_shape.sizes().begin(), rule.public_shape.sizes().end());
     auto [found, fresh] = made.try_emplace(
         rule.public_name, SafetensorsEntry{.name = rule.public_name, .dtype = stored.dtype, .shape = shape});
     if (rule.public_part.whole()) continue;

@@ -69,6 +69,11 @@ std::map<std::string, Shape> our_shapes(const NameMap& map, const std::map<std::
       piece[taken.axis] = taken.size;
     }
     swap_last_two(piece, rule, where);
+    if (rule.public_shape.rank() > 0) {
+      check<CheckpointError>(piece == rule.public_shape, "[exchange] {}: tensor \"{}\" has the shape {}, expected {}",
+                             where, rule.public_name, piece, rule.public_shape);
+      piece = rule.our_shape;
+    }
 
     std::vector<Part>& places = our_parts[rule.our_name];
     const Part& place = rule.our_part;
@@ -106,6 +111,7 @@ std::map<std::string, Shape> our_shapes(const NameMap& map, const std::map<std::
 
 Tensor public_side(const NameRule& rule, const Tensor& tensor) {
   const Tensor piece = slice_of(rule.public_part, tensor);
+  if (rule.public_shape.rank() > 0) return piece.reshape(rule.our_shape);
   if (!rule.transpose) return piece;
   Shape shape = piece.shape();
   Strides strides = piece.strides();

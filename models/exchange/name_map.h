@@ -27,6 +27,7 @@ struct NameRule {
   bool transpose = false;  // the last two axes are exchanged; `public_part` counts axes before that
   Part public_part{};
   Part our_part{};
+  Shape public_shape = {}, our_shape = {};  // of the same elements where they differ (axes of size 1); no axes: they do not
 };
 
 /// A public name under which a tensor may be stored a second time, bit for bit.

@@ -79,6 +79,17 @@ std::string PublicConfig::first_text(const char* key) const {
   return value->front().get<std::string>();
 }
 
+std::vector<std::string> PublicConfig::texts(const char* key, const std::vector<std::string>& otherwise) const {
+  const Json* value = content_->find(key);
+  if (!value) return otherwise;
+  std::vector<std::string> out;
+  for (const Json& item : *value) {
+    if (!value->is_array() || !item.is_string()) refuse(key, *value, "a list of texts");
+    out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
 std::vector<int64_t> PublicConfig::integers(const char* key, const std::vector<int64_t>& otherwise) const {
   const Json* value = content_->find(key);
   if (!value) return otherwise;

@@ -25,6 +25,8 @@ class PublicConfig {
   std::string text(const char* key, const std::string& otherwise) const;
   /// The first text of a list of texts; empty where there is none.
   std::string first_text(const char* key) const;
+  /// A list of texts.
+  std::vector<std::string> texts(const char* key, const std::vector<std::string>& otherwise) const;
   /// A list of whole numbers; one number stands for a list of it alone.
   std::vector<int64_t> integers(const char* key, const std::vector<int64_t>& otherwise) const;
   /// Names of the classes: id2label in order; without it LABEL_0 and LABEL_1.

@@ -32,6 +32,7 @@ void public_gradients(const Model& model, const exchange::NameMap& names, std::m
     const Tensor piece = exchange::our_side(rule, ours->second);
     Shape shape = piece.shape();
     if (rule.transpose) std::swap(shape[-1], shape[-2]);
+    if (rule.public_shape.rank() > 0) shape = rule.public_shape;
     Tensor& whole = out["grad." + rule.public_name];
     if (!rule.public_part.whole()) {
       // Rules of one public tensor share all other sizes: the sum of their parts is its own.

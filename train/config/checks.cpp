@@ -202,6 +202,7 @@ void check_stage_model(const Config& config, const StageConfig& stage, const std
   fixed(base.norm_kind == now.norm_kind, "norm_kind");
   fixed(base.positions == now.positions, "positions");
   fixed(base.axial_shape == now.axial_shape, "axial_shape");
+  fixed(base.axial_widths == now.axial_widths, "axial_widths");
   fixed(base.max_positions == now.max_positions, "max_positions");
   fixed(base.tied_embeddings == now.tied_embeddings, "tied_embeddings");
   fixed(base.bias == now.bias, "bias");
@@ -285,8 +286,9 @@ models::ModelContext model_context(const Config& config) {
   return context;
 }
 
-void complete(Config& config) {
+void complete(Config& config, bool says_reversible) {
   const models::FamilyInfo& family = *models::find_family(config.model.family);
+  if (!says_reversible) config.memory.reversible = family.reversible;
   const models::ModelContext context = model_context(config);
   family.resolve(*config.model.options, context);
   for (StageConfig& stage : config.train.stages) {

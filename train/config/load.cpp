@@ -57,7 +57,7 @@ Loaded load_merged(const Merged& merged, const std::string& what, const std::str
   Loaded loaded;
   const ReadResult read = read_config(merged.root, loaded.config, problems);
   if (loaded.config.run.name.empty()) loaded.config.run.name = name;
-  complete(loaded.config);
+  complete(loaded.config, read.origins.contains("memory.reversible"));
   report_findings(loaded.config, read, {merged.file}, purpose, problems);
   problems.raise(what);
   loaded.origins = read.origins;

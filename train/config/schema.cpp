@@ -130,7 +130,7 @@ void memory_fields(FieldVisitor& v, MemoryConfig& o) {
   v.bytes("budget", o.budget, {.min = 1, .automatic = MemoryConfig::kAutoBudget},
           "memory the run may use; auto = what is available when it is created");
   v.boolean(
-      "reversible", o.reversible, {.resume = Resume::kFixed},
+      "reversible", o.reversible, {.resume = Resume::kFixed, .default_text = "false; reformer: true"},
       "CHANGES THE MODEL: two streams whose inputs are rebuilt in the backward; activations do not grow with depth");
   v.choice("reversible_backward", o.reversible_backward,
            {{"rebuild", ReversibleBackward::kRebuild}, {"stored", ReversibleBackward::kStored}}, {},

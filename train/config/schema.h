@@ -20,8 +20,9 @@ struct Finding {
   bool only_given = false;  // say nothing when the key is not given: the finding follows from another
 };
 
-/// Replaces values that stand for a rule by what the rule gives (model.head_dim, ...). Every key has been read before.
-void complete(Config& config);
+/// Replaces values that stand for a rule by what the rule gives (model.head_dim, ...). Every key has been read before;
+/// without `says_reversible` memory.reversible was not among them and is what the family asks for.
+void complete(Config& config, bool says_reversible);
 
 /// All conflicts between keys of a completed configuration; empty when it can be run.
 std::vector<Finding> check_config(const Config& config);

@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,7 @@ struct StepMetrics {
   int64_t skipped_steps = 0;            // by the guard against non-finite numbers, so far
   bool skipped = false;                 // on_step: this one was
   int stage = 0;                        // from 0
+  std::map<std::string, double> gauges; // on_log: nn::Gauges of the last step, by name
 };
 
 /// An evaluation during or at the end of a run.

@@ -63,6 +63,7 @@ void MetricsFile::on_log(const StepMetrics& m) {
   line["epoch"] = known(m.epoch);
   line["seconds"] = known(m.seconds);
   line["skipped_steps"] = m.skipped_steps;
+  for (const auto& [name, value] : m.gauges) line[name] = known(value);
   add(m.step, members_of(line));
 }
 
@@ -102,13 +103,15 @@ void TensorBoardObserver::on_start(const RunStart& event) {
 }
 
 void TensorBoardObserver::on_log(const StepMetrics& m) {
-  file_->add({clock_(),
+  TensorBoardEvent event{clock_(),
               m.step,
               {{"train/loss", static_cast<float>(m.loss)},
                {"train/learning_rate", static_cast<float>(m.learning_rate)},
                {"train/grad_norm", static_cast<float>(m.grad_norm)},
                {"speed/tokens_per_second", static_cast<float>(m.tokens_per_second)},
-               {"memory/tensor_bytes", static_cast<float>(m.memory)}}});
+               {"memory/tensor_bytes", static_cast<float>(m.memory)}}};
+  for (const auto& [name, value] : m.gauges) event.scalars.emplace_back("gauges/" + name, static_cast<float>(value));
+  file_->add(event);
 }
 
 void TensorBoardObserver::on_evaluation(const EvaluationMetrics& m) {

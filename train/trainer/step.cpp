@@ -26,7 +26,7 @@ TrainingStep::TrainingStep(const models::Model& model, std::vector<optim::Parame
 }
 
 // Leaves the mean gradient in the parameters; returns the summed loss in nats.
-double TrainingStep::gather_gradients(const StepInput& input) const {
+double TrainingStep::gather_gradients(const StepInput& input, nn::Gauges& gauges) const {
   const int64_t rows = input.batch.inputs.tokens.size(0);
   const ops::LossOptions loss_options{.label_smoothing = options_.label_smoothing,
                                       .scale = 1.0 / static_cast<double>(input.scored)};
@@ -37,7 +37,8 @@ double TrainingStep::gather_gradients(const StepInput& input) const {
                                   .seed = options_.seed,
                                   .step = static_cast<uint64_t>(input.step),
                                   .first_row = first,
-                                  .compute = options_.compute};
+                                  .compute = options_.compute,
+                                  .gauges = input.gauged ? &gauges : nullptr};
     TapeScope recording;
     const ops::CrossEntropyResult result = model_.loss(rows_of(input.batch, first, end), context, loss_options);
     recording.tape().backward(result.loss, one_);
@@ -56,7 +57,9 @@ StepOutcome TrainingStep::run(const StepInput& input) const {
     return out;
   }
   for (const optim::Parameter& parameter : trained_) parameter.variable.clear_gradient();
-  const double nats = gather_gradients(input);
+  nn::Gauges gauges;
+  const double nats = gather_gradients(input, gauges);
+  out.gauges = gauges.values();
   if (probe_) probe_(input.step, trained_);
 
   const optim::GradientNorm norm = meter_.measure(trained_);

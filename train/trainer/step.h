@@ -1,6 +1,7 @@
 // defines: TrainingStep, StepOptions, StepInput, StepOutcome
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct StepInput {
   int64_t scored = 0;  // targets that are not -1
   int64_t step = 0;    // number of the step: part of the key of dropout
   double learning_rate = 0;
+  bool gauged = false;  // fill StepOutcome::gauges
 };
 
 struct StepOutcome {
@@ -32,6 +34,7 @@ struct StepOutcome {
   double grad_norm = 0;  // before clipping
   bool skipped = false;  // nothing but the data has moved on
   std::string reason;    // of a skip: what was not finite, with the first tensor by name
+  std::map<std::string, double> gauges;  // nn::Gauges of its passes
 };
 
 /// Forward, backward and update over the sequences of a step, `micro_batch` at a time.
@@ -53,7 +56,7 @@ class TrainingStep {
   void set_probe(Probe probe) { probe_ = std::move(probe); }
 
  private:
-  double gather_gradients(const StepInput& input) const;
+  double gather_gradients(const StepInput& input, nn::Gauges& gauges) const;
 
   const models::Model& model_;
   std::vector<optim::Parameter> trained_;

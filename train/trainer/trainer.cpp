@@ -166,9 +166,24 @@ void Trainer::take_step() {
   last_ = trainee_->step().run({.batch = model_batch(batch, trainee_->model().device(), memory),
                                 .scored = batch.scored,
                                 .step = counters_.steps + 1,
-                                .learning_rate = rate});
+                                .learning_rate = rate,
+                                .gauged = will_log(batch)});
   cursor_.cursor.samples += static_cast<int64_t>(batch.rows.size());
   count(last_, batch, rate, std::chrono::duration<double>(Clock::now() - begin).count());
+}
+
+// Whether a log line follows the step over this batch, as far as that is known before: of a period in seconds it is not, so each
+// of its steps is taken for one.
+bool Trainer::will_log(const data::Batch& batch) const {
+  const units::Period& period = config_.train.log_every;
+  if (period.unit == units::Period::Unit::kSecond) return !period.off();
+  CursorPart after = cursor_;
+  after.cursor.samples += static_cast<int64_t>(batch.rows.size());
+  Counters counted = counters_;
+  ++counted.steps;
+  counted.tokens += batch.read;
+  const units::Progress then = progress_of(counted, clock_, after.cursor);
+  return period.due(progress(), then) || ending_.reached(then);
 }
 
 void Trainer::count(const StepOutcome& outcome, const data::Batch& batch, double rate, double seconds) {
@@ -344,7 +359,8 @@ StepMetrics Trainer::metrics(double loss, double speed) const {
           .remaining_seconds = ending_.remaining(progress(), step_seconds, session_speed),
           .skipped_steps = counters_.skipped,
           .skipped = last_.skipped,
-          .stage = static_cast<int>(counters_.stage)};
+          .stage = static_cast<int>(counters_.stage),
+          .gauges = last_.gauges};
 }
 
 RunSummary Trainer::summary(Exit exit) const {

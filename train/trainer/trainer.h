@@ -44,6 +44,7 @@ class Trainer {
   Exit loop();
   void take_step();
   double learning_rate(int64_t read) const;
+  bool will_log(const data::Batch& batch) const;
   void count(const StepOutcome& outcome, const data::Batch& batch, double rate, double seconds);
   void journal_step(double loss);
   void after_step(const Progress& before);
