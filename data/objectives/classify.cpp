@@ -94,7 +94,7 @@ class Classify final : public Objective {
   }
 
   Judged judged() const override { return Judged::kOutputs; }
-  void score(const Split&, const Batch& batch, const Tensor& found, Score& into) const override {
+  void score(const Split&, const Batch& batch, const Tensor& found, const Tensor&, Score& into) const override {
     const int64_t classes = found.size(1);
     for (int64_t b = 0; b < found.size(0); ++b) {
       const std::span<const float> logits(found.data<float>() + b * classes, static_cast<size_t>(classes));

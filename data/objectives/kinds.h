@@ -10,6 +10,7 @@ inline constexpr WantedIds kEncoderIds{.rows = true, .begin = true, .end = true,
 inline constexpr WantedIds kTwoSidedIds{.end = true, .pad = true, .mask = true};
 
 ObjectiveInfo causal_objective();
+ObjectiveInfo completion_objective();
 ObjectiveInfo masked_objective();
 ObjectiveInfo span_corruption_objective();
 ObjectiveInfo gap_sentences_objective();

@@ -1,6 +1,7 @@
 #include "data/objectives/objective.h"
 
 #include "data/objectives/kinds.h"
+#include "data/objectives/tables.h"
 #include "framework/base/error.h"
 
 namespace longhaul::data {
@@ -12,7 +13,7 @@ constexpr int64_t kSentinels = 100;  // as the public vocabularies of Raffel et 
 
 const std::vector<ObjectiveInfo>& objectives() {
   static const std::vector<ObjectiveInfo> all = {
-      causal_objective(),  masked_objective(),   span_corruption_objective(),    gap_sentences_objective(),
+      causal_objective(),  completion_objective(), masked_objective(),   span_corruption_objective(),    gap_sentences_objective(),
       seq2seq_objective(), classify_objective(), question_answering_objective(),
   };
   return all;
@@ -61,17 +62,24 @@ Split Objective::open_column(const std::string& name, const std::vector<DataEntr
   return Objective::open(name, entries, options);
 }
 
+Split Objective::open_pairs(const std::string& name, const std::vector<DataEntry>& entries, const DatasetOptions& options) const {
+  const Split source = open_column(name, column_of(entries, &DataEntry::source, "source"), options);
+  const Split target = open_column(name, column_of(entries, &DataEntry::target, "target"), options);
+  return {.name = name, .columns = {source.columns[0], target.columns[0]}, .labels = {}, .answers = {}};
+}
+
 int32_t Objective::start_of_target() const {
   if (options_.decoder_start >= 0) return options_.decoder_start;
   const SpecialIds special = tokenizer_->special();
   return special.begin >= 0 ? special.begin : special.pad;
 }
 
-void Objective::score(const Split&, const Batch& batch, const Tensor& found, Score& into) const {
+void Objective::score(const Split&, const Batch& batch, const Tensor& found, const Tensor& best, Score& into) const {
   const int32_t* targets = batch.targets.data<int32_t>();
   for (int64_t i = 0; i < batch.targets.elements(); ++i) {
     if (targets[i] < 0) continue;
     into.nats += found.data<float>()[i];
+    if (best.defined()) into.right = into.right.value_or(0) + (best.data<int32_t>()[i] == targets[i]);
     ++into.targets;
   }
   into.rows += batch.targets.size(0);

@@ -14,7 +14,7 @@
 
 namespace longhaul::data {
 
-enum class ObjectiveKind { kCausal, kMasked, kSpanCorruption, kGapSentences, kSeq2Seq, kClassify, kQuestionAnswering };
+enum class ObjectiveKind { kCausal, kCompletion, kMasked, kSpanCorruption, kGapSentences, kSeq2Seq, kClassify, kQuestionAnswering };
 
 /// What `masked` hides together.
 enum class Masking { kToken, kWholeWord, kSpan };
@@ -45,7 +45,7 @@ struct ObjectiveOptions {
   double gap_share = 0.3;  // of the sentences
   // classify
   std::vector<std::string> labels = {};  // class k is labels[k]
-  // seq2seq, classify, question_answering
+  // completion, seq2seq, classify, question_answering
   TooLong too_long = TooLong::kError;
   // all with a decoder over a source
   int64_t target_length = 0;   // longest target with its end; 0 = see target_length_of
@@ -89,8 +89,8 @@ struct Score {
   double nats = 0;      // sum over targets of -log p
   int64_t targets = 0;  // each counted once
   int64_t rows = 0;
-  // Sums over rows; counted where the objective has such an answer.
-  std::optional<double> right;      // classes that were the likeliest
+  // Sums over targets and over rows; counted where the objective has such an answer.
+  std::optional<double> right;      // targets that were the likeliest
   std::optional<double> exact, f1;  // answers, as in Rajpurkar et al. 2016, section 6.1
 };
 
@@ -105,6 +105,7 @@ struct ObjectiveInfo {
   TargetKind target = TargetKind::kTokens;
   WantedIds ids;         // special ids its rows need
   bool table = false;    // reads rows of .tsv or .jsonl, not running text
+  bool pairs = false;    // of two columns, source and target
   int64_t shortest = 1;  // sequence_length with room for a token beside the marks of a row
   /// Tokens of the target side for a source of so many, where the option says 0; empty without a target side.
   std::function<int64_t(const ObjectiveOptions&, int64_t sequence_length)> target_length = {};
@@ -138,12 +139,15 @@ class Objective {
   enum class Judged { kLosses, kOutputs };
   virtual Judged judged() const { return Judged::kLosses; }
   /// Adds the rows of a batch of evaluation samples. `found`: -log p of each target (f32, 0 where not scored), or by
-  /// judged() the logits [B, C] of classes, [B, N, 2] of spans.
-  virtual void score(const Split& split, const Batch& batch, const Tensor& found, Score& into) const;
+  /// judged() the logits [B, C] of classes, [B, N, 2] of spans. `best`: the likeliest token of each target (i32), beside
+  /// losses only; undefined where the model does not tell.
+  virtual void score(const Split& split, const Batch& batch, const Tensor& found, const Tensor& best, Score& into) const;
 
  protected:
   /// One column of a table; a row without a token in it is refused.
   Split open_column(const std::string& name, const std::vector<DataEntry>& entries, DatasetOptions options) const;
+  /// The columns source and target of a table.
+  Split open_pairs(const std::string& name, const std::vector<DataEntry>& entries, const DatasetOptions& options) const;
   ObjectiveOptions options_;
   std::shared_ptr<const ExtendedTokenizer> tokenizer_;
 };

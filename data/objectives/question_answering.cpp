@@ -128,7 +128,7 @@ class QuestionAnswering final : public Objective {
   }
 
   Judged judged() const override { return Judged::kOutputs; }
-  void score(const Split& split, const Batch& batch, const Tensor& found, Score& into) const override {
+  void score(const Split& split, const Batch& batch, const Tensor& found, const Tensor&, Score& into) const override {
     const int64_t width = found.size(1);
     for (int64_t b = 0; b < found.size(0); ++b) {
       const float* logits = found.data<float>() + b * width * 2;

@@ -1,6 +1,5 @@
 #include "data/objectives/kinds.h"
 #include "data/objectives/pairs.h"
-#include "data/objectives/tables.h"
 #include "data/objectives/text_rows.h"
 #include "framework/base/error.h"
 
@@ -51,12 +50,7 @@ class Seq2Seq final : public Objective {
  public:
   using Objective::Objective;
 
-  Split open(const std::string& name, const std::vector<DataEntry>& entries,
-             const DatasetOptions& options) const override {
-    const Split source = open_column(name, column_of(entries, &DataEntry::source, "source"), options);
-    const Split target = open_column(name, column_of(entries, &DataEntry::target, "target"), options);
-    return {.name = name, .columns = {source.columns[0], target.columns[0]}, .labels = {}, .answers = {}};
-  }
+  Split open(const std::string& name, const std::vector<DataEntry>& entries, const DatasetOptions& options) const override { return open_pairs(name, entries, options); }
   std::shared_ptr<const Samples> samples(const Split& split, const SampleShape& shape) const override {
     return std::make_shared<PairSamples>(split, shape, *this);
   }
@@ -72,6 +66,7 @@ ObjectiveInfo seq2seq_objective() {
   info.sides = Sides::kEncoderDecoder;
   info.ids = kTwoSidedIds;
   info.table = true;
+  info.pairs = true;
   info.shortest = 2;
   info.target_length = [](const ObjectiveOptions&, int64_t sequence_length) { return sequence_length; };
   info.make = [](const ObjectiveOptions& options, std::shared_ptr<const ExtendedTokenizer> tokenizer) {

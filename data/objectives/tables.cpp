@@ -100,7 +100,7 @@ TextSource training_text(ObjectiveKind kind, const std::vector<DataEntry>& entri
     a.insert(a.end(), b.begin(), b.end());
     return a;
   };
-  if (kind == ObjectiveKind::kSeq2Seq) {
+  if (objective_info(kind).pairs) {
     columns = both(column_of(entries, &DataEntry::source, "source"), column_of(entries, &DataEntry::target, "target"));
   } else if (kind == ObjectiveKind::kQuestionAnswering) {
     columns = both(named_column(entries, "question"), named_column(entries, "context"));

@@ -30,12 +30,14 @@ TokenField<T> field(const Tensor& fact, const char* name, int64_t batch, int64_t
 }  // namespace
 
 TokenInfo token_info(const TokenFacts& facts, int64_t batch, int64_t heads, int64_t rows, int64_t tile_rows) {
-  return {.position = field<int32_t>(facts.position, "position", batch, heads, rows),
-          .segment = field<int32_t>(facts.segment, "segment", batch, heads, rows),
-          .bucket = field<int32_t>(facts.bucket, "bucket", batch, heads, rows),
-          .global = field<uint8_t>(facts.global, "global", batch, heads, rows),
-          .valid = field<uint8_t>(facts.valid, "valid", batch, heads, rows),
-          .rows = field<int32_t>(facts.rows, "rows", batch, heads, tile_rows)};
+  TokenInfo out;
+  out.position = field<int32_t>(facts.position, "position", batch, heads, rows);
+  out.segment = field<int32_t>(facts.segment, "segment", batch, heads, rows);
+  out.bucket = field<int32_t>(facts.bucket, "bucket", batch, heads, rows);
+  out.global = field<uint8_t>(facts.global, "global", batch, heads, rows);
+  out.valid = field<uint8_t>(facts.valid, "valid", batch, heads, rows);
+  out.rows = field<int32_t>(facts.rows, "rows", batch, heads, tile_rows);
+  return out;
 }
 
 void check_operands(const Operands& o, const AttentionSpec& spec) {

@@ -40,6 +40,8 @@ struct Plan {
   LshFacts facts = {};
 };
 
+bool counts_once(const Pattern& pattern) { return (pattern.terms() & kFirstListing) != 0; }
+
 /// What one round needs beside the operands, kept alive while its kernel runs.
 struct Round {
   TokenFacts query, key, side;
@@ -47,17 +49,41 @@ struct Round {
   AttentionOptions options;
 };
 
-/// rows [R, B, H, slots]
-Tensor sorted_rows(const Plan& plan) {
+/// The order of the tokens in every round.
+struct Order {
+  Tensor rows;    // [R, B, H, slots]
+  Tensor chunks;  // [B, H, R, N], where keys count once
+};
+
+Order order_of(const Plan& plan) {
+  if (!plan.sorted) return {};
   const MemoryScope scope(MemoryFamily::kWorkspace);
   const Shape& b = plan.buckets.shape();
   const Tensor rows = Tensor::empty({b[2], b[0], b[1], plan.pattern.query_rows()}, DType::kI32, plan.buckets.device());
   const Tensor starts = Tensor::empty({b[0], b[1], b[2], plan.options.buckets + 2}, DType::kI32, plan.buckets.device());
-  ops::table(rows).lsh.sort(plan.buckets, rows, starts);
-  return rows;
+  const auto& lsh = ops::table(rows).lsh;
+  lsh.sort(plan.buckets, rows, starts);
+  if (!counts_once(plan.pattern)) return {rows, {}};
+  const Tensor chunks = Tensor::empty(b, DType::kI32, plan.buckets.device());
+  lsh.places(rows, chunks, plan.options.chunks.chunk);
+  return {rows, chunks};
 }
 
-std::unique_ptr<Round> make_round(const Plan& plan, const Tensor& rows, int64_t round, const Tensor& query,
+/// Tells both sides which listing of a pair is the first.
+void tell_listings(const Plan& plan, const Tensor& chunks, int64_t round, AttentionOptions& options) {
+  const int64_t heads = chunks.size(1), rounds = chunks.size(2), length = chunks.size(3), slots = plan.pattern.query_rows(), chunk = plan.options.chunks.chunk;
+  Listing listing;
+  listing.rounds = static_cast<int32_t>(rounds), listing.round = static_cast<int32_t>(round);
+  listing.before = static_cast<int32_t>(plan.options.chunks.before), listing.after = static_cast<int32_t>(plan.options.chunks.after);
+  listing.chunks = static_cast<int32_t>(rounds * slots / chunk);
+  listing.slots = slots, listing.front = plan.options.chunks.before * chunk, listing.stride = length;
+  TokenField<int32_t> field;
+  field.data = chunks.device().is_meta() ? nullptr : chunks.data<int32_t>();
+  field.head_stride = rounds * length, field.batch_stride = heads * rounds * length;
+  for (TokenInfo* info : {&options.query_info, &options.key_info, &options.side_info}) info->chunk = field, info->listing = listing;
+}
+
+std::unique_ptr<Round> make_round(const Plan& plan, const Order& order, int64_t round, const Tensor& query,
                                   const Tensor& key, const Tensor& value) {
   const MemoryScope scope(MemoryFamily::kWorkspace);
   auto out = std::make_unique<Round>();
@@ -68,7 +94,7 @@ std::unique_ptr<Round> make_round(const Plan& plan, const Tensor& rows, int64_t 
   int64_t slots = length;
   if (plan.sorted) {
     slots = plan.pattern.query_rows();
-    out->query.rows = out->key.rows = rows.slice(0, round, round + 1).reshape({batch, heads, slots});
+    out->query.rows = out->key.rows = order.rows.slice(0, round, round + 1).reshape({batch, heads, slots});
   }
   if (sides > 0) {
     const Shape places{batch, heads, sides};
@@ -78,7 +104,7 @@ std::unique_ptr<Round> make_round(const Plan& plan, const Tensor& rows, int64_t 
     out->side_key = Tensor::empty({batch, heads, sides, key.size(3)}, key.dtype(), device);
     out->side_value = Tensor::empty({batch, heads, sides, value.size(3)}, value.dtype(), device);
     const auto& lsh = ops::table(query).lsh;
-    lsh.neighbours(rows, view_or_absent(plan.facts.valid), view_or_absent(plan.facts.documents), out->side.position,
+    lsh.neighbours(order.rows, view_or_absent(plan.facts.valid), view_or_absent(plan.facts.documents), out->side.position,
                    out->side.valid, view_or_absent(out->side.segment),
                    {.round = round,
                     .before = plan.options.chunks.before * plan.options.chunks.chunk,
@@ -92,6 +118,7 @@ std::unique_ptr<Round> make_round(const Plan& plan, const Tensor& rows, int64_t 
   out->options.pattern = &plan.pattern;
   out->options.query_info = token_info(out->query, batch, heads, length, slots);
   out->options.key_info = token_info(out->key, batch, heads, length, slots);
+  if (order.chunks.defined()) tell_listings(plan, order.chunks, round, out->options);
   out->options.scale = 1;
   out->options.dropout = plan.options.dropout;
   out->options.dropout.stream.layer += static_cast<uint32_t>(round) * kRoundStep;
@@ -108,10 +135,10 @@ Tensor workspace(const Plan& plan, const Tensor& query, const Tensor& key, const
 /// out [B, H, N, d], strided, and lse [B, H, N]: all rounds joined, rows that saw nothing not yet filled in.
 void forward(const Plan& plan, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
              const Tensor& lse, Tensor* round_lse) {
-  const Tensor rows = plan.sorted ? sorted_rows(plan) : Tensor();
+  const Order order = order_of(plan);
   const auto& kernels = ops::table(query);
   const auto run = [&](int64_t round, const Tensor& to, const Tensor& to_lse) {
-    const auto parts = make_round(plan, rows, round, query, key, value);
+    const auto parts = make_round(plan, order, round, query, key, value);
     kernels.attention.forward(query, key, value, to, to_lse, workspace(plan, query, key, value, false), parts->options);
     if (round_lse)
       kernels.elementwise.copy(to_lse.reshape({to_lse.size(0), to_lse.size(1), 1, to_lse.size(2)}),
@@ -140,7 +167,7 @@ struct Sums {
 Sums backward(const Plan& plan, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
               const Tensor& lse, const Tensor& dout) {
   const auto& kernels = ops::table(query);
-  const Tensor rows = plan.sorted ? sorted_rows(plan) : Tensor();
+  const Order order = order_of(plan);
   const int64_t sides = plan.pattern.side_keys();
   const bool direct = plan.rounds == 1 && sides == 0;
   const DType dtype = direct ? query.dtype() : ops::statistics_dtype(query.dtype());
@@ -154,7 +181,7 @@ Sums backward(const Plan& plan, const Tensor& query, const Tensor& key, const Te
   const Sums parts = plan.rounds > 1 ? make() : Sums{};
   for (int64_t round = 0; round < plan.rounds; ++round) {
     const Sums& to = round == 0 ? sums : parts;
-    const auto part = make_round(plan, rows, round, query, key, value);
+    const auto part = make_round(plan, order, round, query, key, value);
     AttentionGradients extra;
     Tensor dside_key, dside_value;
     if (sides > 0) {
@@ -261,6 +288,9 @@ Variable lsh_attention(const Variable& query, const Variable& key, const Variabl
           options.pattern.side_keys() == (options.chunks.before + options.chunks.after) * options.chunks.chunk,
       "[lsh_attention] the pattern is not pattern::sorted_chunks of {} tokens in chunks of {}", query.size(1),
       options.chunks.chunk);
+  const int64_t chunks = buckets.size(2) * options.pattern.query_rows() / options.chunks.chunk;
+  if (counts_once(options.pattern) && options.chunks.before + options.chunks.after >= chunks - 1 && !round_lse)
+    return shared_query_key_attention(query, key, value, buckets.size(1), options.chunks.causal, options.dropout, facts);
   Plan plan{.pattern = options.pattern,
             .heads = buckets.size(1),
             .rounds = buckets.size(2),

@@ -14,7 +14,9 @@
 namespace longhaul::attention {
 
 struct LshOptions {
-  Pattern pattern = {};  // pattern::sorted_chunks(N, chunks), with segments where there are documents
+  /// pattern::sorted_chunks(N, chunks), with segments where there are documents; under pattern::listed_once a key that is
+  /// listed several times for a token counts once (the paper's form, appendix A: its weight is divided by their number).
+  Pattern pattern = {};
   pattern::ChunkOptions chunks = {};
   /// Buckets [B, H, R, N] are numbers below this; one more for padding.
   int64_t buckets = 2;
@@ -43,7 +45,7 @@ Tensor lsh_buckets(const Tensor& query, const Tensor& rotations, const kernels::
 /// query [B, N, H d], key [B, N, H d] (normalised, with the scale in it: scores are query . key), value [B, N, H d],
 /// buckets [B, H, R, N] i32 -> [B, N, H d]. Any N. Keys and values are read in place through the sorted order; only the
 /// chunks that a round sees of its neighbour rounds are copied. A token that is listed m times for another one counts m
-/// times, as in the public implementations.
+/// times, as in the public implementations, or once.
 ///
 /// Keeps the operands, the result and its log-sum-exp: each round is differentiated under the log-sum-exp of all. Rows
 /// that see nothing but themselves give their value; leaving their own score (-1e5 in the paper's code) out of every

@@ -54,6 +54,9 @@ struct LshKernels {
   /// rows [R, B, H, L]: tokens by (bucket, position), L >= N, padding last. A stable counting sort; starts [B, H, R,
   /// bins + 1] i32 is workspace. Fails on a bucket outside 0 .. bins - 1.
   Kernel<const View& /*buckets*/, const View& /*rows*/, const View& /*starts*/> sort{"lsh.sort"};
+  /// chunks [B, H, R, N]: the chunk of every token in every round, counted on from round to round, from rows [R, B, H, L] and
+  /// the slots of a chunk.
+  Kernel<const View& /*rows*/, const View& /*chunks*/, int64_t /*chunk*/> places{"lsh.places"};
   /// position, valid and segment [B, H, before + after] of the neighbours of one round, from rows [R, B, H, L], valid
   /// [B, N] u8 and segment [B, N] i32 (either may be absent; segment in and out go together). Padding: position -1,
   /// valid 0.
@@ -75,7 +78,7 @@ struct LshKernels {
 
   template <typename F>
   void each(F f) {
-    f(rotations), f(buckets), f(sort), f(neighbours), f(select), f(gather), f(scatter_add), f(own), f(own_backward);
+    f(rotations), f(buckets), f(sort), f(places), f(neighbours), f(select), f(gather), f(scatter_add), f(own), f(own_backward);
   }
 };
 

@@ -15,8 +15,11 @@ struct ReduceKernels {
   /// y [1] f64 = sum of x; contiguous.
   Kernel<const View& /*x*/, const View& /*y*/> sum{"reduce.sum"};
 
+  /// y [R] i32 = column of the largest of each row of x [R, C], contiguous; the first one where several are.
+  Kernel<const View& /*x*/, const View& /*y*/> arg_max{"reduce.arg_max"};
+
   template <typename F>
-  void each(F f) { f(column_sum), f(row_sum), f(sum_of_squares), f(sum); }
+  void each(F f) { f(column_sum), f(row_sum), f(sum_of_squares), f(sum), f(arg_max); }
 };
 
 }  // namespace longhaul::kernels

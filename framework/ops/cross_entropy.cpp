@@ -52,11 +52,13 @@ CrossEntropyResult cross_entropy(const Variable& logits, const Tensor& target, c
   const Tensor nll = Tensor::empty({z.size(0)}, z.dtype(), z.device());
   const Tensor smoothed = options.label_smoothing > 0 ? like(nll) : Tensor();
   const Tensor dz = will_record({logits}) ? like(z) : Tensor();
+  const Tensor best = options.best ? Tensor::empty(nll.shape(), DType::kI32, z.device()) : Tensor();
+  if (best.defined()) table(z).reduce.arg_max(z, best);
   table(z).cross_entropy.forward(z, target.reshape({-1}), nll, view_or_absent(smoothed), view_or_absent(dz), kernel_options(options));
   const Tensor loss = scaled_sum(smoothed.defined() ? smoothed : nll, options.scale);
   return {record("cross_entropy", loss, {logits}, [dz, shape = logits.shape()](const BackwardContext& context) {
             context.give(0, times(dz, context.gradient()).reshape(shape));
-          }), nll};
+          }), nll, best};
 }
 
 CrossEntropyResult linear_cross_entropy(const Variable& hidden, const Variable& weight, const Variable& bias, const Tensor& target, const LossOptions& options) {
@@ -72,6 +74,7 @@ CrossEntropyResult linear_cross_entropy(const Variable& hidden, const Variable& 
 
   const Tensor nll = Tensor::empty({rows}, wide, h.device());
   const Tensor smoothed = options.label_smoothing > 0 ? like(nll) : Tensor();
+  const Tensor best = options.best ? Tensor::empty(nll.shape(), DType::kI32, h.device()) : Tensor();
   const Tensor dh = train ? like(input) : Tensor();
   const Tensor dw = train && weight.needs_gradient() ? Tensor::zeros(weight.shape(), wide, h.device()) : Tensor();
   const Tensor db = train && bias.needs_gradient() ? Tensor::zeros(bias.shape(), wide, h.device()) : Tensor();
@@ -82,6 +85,7 @@ CrossEntropyResult linear_cross_entropy(const Variable& hidden, const Variable& 
     const Tensor part = h.slice(0, begin, end);
     const Tensor logits = Tensor::empty({end - begin, classes}, wide, h.device());  // [r, V], becomes d logits in place
     kernel.matmul.gemm(part, w, view_or_absent(bias.value()), logits, {.transpose_b = true});
+    if (best.defined()) kernel.reduce.arg_max(logits, best.slice(0, begin, end));
     kernel.cross_entropy.forward(logits, target.reshape({-1}).slice(0, begin, end), nll.slice(0, begin, end),
                                  smoothed.defined() ? smoothed.slice(0, begin, end).view() : absent(), train ? logits.view() : absent(), kernel_options(options));
     if (!train) continue;
@@ -96,7 +100,7 @@ CrossEntropyResult linear_cross_entropy(const Variable& hidden, const Variable& 
             if (context.needs(0)) context.give(0, times(dh, seed));
             if (context.needs(1)) context.give(1, times(dw, seed));
             if (context.needs(2)) context.give(2, times(db, seed));
-          }), nll};
+          }), nll, best};
 }
 
 }  // namespace longhaul::ops

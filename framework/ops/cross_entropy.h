@@ -8,11 +8,13 @@ struct LossOptions {
   double label_smoothing = 0;  // weight e of the mean over classes: (1-e) CE(target) + e mean_v(-log p_v)
   double scale = 1;            // factor on the summed loss, usually 1 / scored tokens of the whole step
   int64_t chunk_rows = 0;      // rows of logits that exist at a time; 0: about 64 MiB of them
+  bool best = false;           // fill CrossEntropyResult::best
 };
 
 struct CrossEntropyResult {
   Variable loss;  // [1]: scale * sum over scored rows of the (smoothed) loss in nats
   Tensor nll;     // [R]: -log p(target), unsmoothed and unscaled; 0 in rows that are not scored
+  Tensor best = {};  // [R] i32: the likeliest class of each row, where it was asked for and is known
 };
 
 /// logits [.., V] f32, target [..] i32 (-1 = not scored). Saves the gradient of the logits.

@@ -131,7 +131,10 @@ Pattern dilated_window(const Extent& extent, int64_t dilation, int64_t left, int
   return by_residue(extent, dilation, left * dilation, right * dilation, rule, "dilated_window");
 }
 
-Pattern within_segments(const Pattern& pattern) {
+namespace {
+
+/// The same tiles with one more term in every rule.
+Pattern with_term(const Pattern& pattern, RuleTerm term) {
   PatternBuilder builder(pattern.extent(), pattern.layouts());
   builder.side_keys(pattern.side_keys(), pattern.side_offset());
   if (!pattern.query_permutation().empty()) builder.permute_queries(pattern.query_permutation());
@@ -143,7 +146,7 @@ Pattern within_segments(const Pattern& pattern) {
       for (const TileEntry& entry : pattern.row(layout, q)) {
         TileRule rule = pattern.rule(entry);
         if (rule.terms & kBits) rule.bit_table = builder.bit_table(pattern.bit_table(rule.bit_table));
-        rule.terms |= kSegmentId;
+        rule.terms |= term;
         if (entry.column < key_tiles) {
           builder.add(layout, q, entry.column, rule, entry.logm);
         } else {
@@ -154,5 +157,11 @@ Pattern within_segments(const Pattern& pattern) {
   }
   return builder.build();
 }
+
+}  // namespace
+
+Pattern within_segments(const Pattern& pattern) { return with_term(pattern, kSegmentId); }
+
+Pattern listed_once(const Pattern& pattern) { return with_term(pattern, kFirstListing); }
 
 }  // namespace longhaul::pattern

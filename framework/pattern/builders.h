@@ -1,4 +1,4 @@
-// defines: pattern::dense, causal, sliding_window, blocks, strided, dilated_window, within_segments,
+// defines: pattern::dense, causal, sliding_window, blocks, strided, dilated_window, within_segments, listed_once,
 // residue_permutation
 #pragma once
 #include "framework/pattern/pattern.h"
@@ -22,6 +22,9 @@ Pattern strided(const Extent& extent, int64_t stride, bool causal);
 Pattern dilated_window(const Extent& extent, int64_t dilation, int64_t left, int64_t right);
 /// The same tiles, seen only between tokens of one segment (TokenInfo::segment): documents that do not see each other.
 Pattern within_segments(const Pattern& pattern);
+
+/// The same tiles, each pair seen only where rounds of chunks list it first (kFirstListing).
+Pattern listed_once(const Pattern& pattern);
 
 /// Rows sorted by (row mod stride, row div stride), every class padded with -1 to whole tiles.
 Permutation residue_permutation(int64_t rows, int64_t stride);

@@ -17,6 +17,7 @@ bool allows(const TileRule& rule, const Pair& pair) {
   if (has(kSameBucket) && pair.query_bucket != pair.key_bucket) return false;
   if (has(kNotGlobal) && pair.key_global) return false;
   if (has(kBits) && !pair.bit) return false;
+  if (has(kFirstListing) && !pair.first_listing) return false;
   if (rule.self == SelfScore::kForbid && i == j) return false;
   return true;
 }
@@ -57,6 +58,7 @@ Coverage classify_term(const TileRule& rule, RuleTerm term, Interval q, Interval
     case kSameBucket:
     case kNotGlobal:
     case kBits:
+    case kFirstListing:
       return Coverage::kSome;
   }
   return Coverage::kSome;

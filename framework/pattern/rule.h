@@ -19,6 +19,7 @@ enum RuleTerm : uint32_t {
   kSameBucket = 1u << 9,       // TokenInfo::bucket of both sides is equal
   kNotGlobal = 1u << 10,       // TokenInfo::global of the key is 0
   kBits = 1u << 11,            // bit (row, column) of bit table `bit_table` is set
+  kFirstListing = 1u << 12,    // no earlier listing of rounds of chunks holds the pair: TokenInfo::listing
 };
 
 /// What happens to the pair i == j where a tile rule makes it visible.
@@ -51,6 +52,7 @@ struct Pair {
   int32_t query_bucket = 0, key_bucket = 0;    // for kSameBucket
   bool key_global = false;                     // for kNotGlobal
   bool bit = true;                             // for kBits
+  bool first_listing = true;                   // for kFirstListing
 };
 
 /// True when the pair is visible; SelfScore::kForbid counts as a term.

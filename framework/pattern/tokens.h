@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "framework/pattern/listing.h"
+
 namespace longhaul {
 
 /// One number per row of a [B, H, rows] grid; a stride of 0 shares the row between batch entries or heads.
@@ -23,6 +25,8 @@ struct TokenInfo {
   TokenField<uint8_t> global;    // for kNotGlobal
   TokenField<uint8_t> valid;     // 0: a key nobody sees; a query without a visible key
   TokenField<int32_t> rows;      // tensor row of every tile row, -1 for padding; replaces the pattern's own permutation
+  TokenField<int32_t> chunk;     // for kFirstListing: chunk of the token at a position, in round 0; see Listing::stride
+  Listing listing;               // for kFirstListing
 };
 
 }  // namespace longhaul

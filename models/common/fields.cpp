@@ -15,7 +15,7 @@ void check_axes(const BodyOptions& o, const Complain& complain) {
     return;
   }
   int64_t others = 1;  // all axes but the last; more than max_positions stays so
-  for (size_t a = 0; a + 1 < o.axial_shape.size(); ++a) others = std::min(others * std::min(o.axial_shape[a], o.max_positions + 1), o.max_positions + 1);
+  for (size_t a = 0; a + 1 < o.axial_shape.size(); ++a) others = std::clamp<int64_t>(others * std::min(o.axial_shape[a], o.max_positions + 1), 1, o.max_positions + 1);
   if (others > o.max_positions || o.axial_shape.back() > o.max_positions || others * o.axial_shape.back() != o.max_positions) {
     std::vector<int64_t> fits = o.axial_shape;
     fits.back() = (o.max_positions + others - 1) / others;

@@ -25,6 +25,11 @@ ops::CrossEntropyResult ScoredRows::in_place(ops::CrossEntropyResult few, int64_
   const Tensor all = Tensor::zeros({count, 1}, few.nll.dtype(), few.nll.device());
   ops::table(all).rows.replace(few.nll.reshape({few.nll.elements(), 1}), rows, all);
   few.nll = all.reshape({count});
+  if (few.best.defined()) {
+    std::vector<int32_t> best(static_cast<size_t>(count), -1);
+    for (int64_t i = 0; i < rows.elements(); ++i) best[static_cast<size_t>(rows.data<int32_t>()[i])] = few.best.data<int32_t>()[i];
+    few.best = Tensor::of<int32_t>({count}, best, rows.device());
+  }
   return few;
 }
 

@@ -11,7 +11,7 @@ struct ScoredRows {
   Tensor rows;     // [M] i32, rising numbers of rows of [B N]; undefined: all rows are to be computed
   Tensor targets;  // [M] i32, of these rows
 
-  /// `few` with nll [M] put back in the places of all `count` rows; 0 in the others.
+  /// `few` with nll [M], and best where it is known, put back in the places of all `count` rows; 0 and -1 in the others.
   ops::CrossEntropyResult in_place(ops::CrossEntropyResult few, int64_t count) const;
 };
 

@@ -20,8 +20,12 @@ class LshAttention final : public Mixer {
   /// the `reach` = rounds (before + 1) chunk keys that share a bucket with it in any round, newer ones first, and then the
   /// newest of the others (the rule of the published Trax code).
   Variable step(const Variable& hidden, MixerState& state, const SequenceInfo& sequence, const nn::StepContext& context) const override;
-  /// ln of the sum of the weights of each round, [B, H, R, N]; a row that sees only itself has kLastResortScore.
+  /// ln of the sum of the weights of each round, [B, H, R, N]; a row that sees only itself has kLastResortScore. A key that
+  /// counts once counts in the first round that lists it.
   Tensor round_lse(const Variable& hidden, const SequenceInfo& sequence, const nn::StepContext& context) const;
+  /// Queries and keys of hidden [B, N, D], [B, N, H d]; a query . key is a score.
+  Variable queries(const Variable& hidden) const { return query_key_(hidden); }
+  Variable keys(const Variable& hidden) const { return attention::unit_keys(queries(hidden), options_.heads); }
 
  private:
   kernels::LshHash hash_of(int64_t length) const { return {family_.bucket_factors(length)}; }

@@ -154,6 +154,7 @@ std::string to_json(const ModelSpec& spec) {
   need(std::ranges::find(o.attention_layers, "full") == o.attention_layers.end(), "model.attention_layers", "lsh and local");
   need(o.causal() || o.local_ring, "model.local_ring", "true, in an encoder,");
   need(o.eval_rounds == o.rounds, "model.eval_rounds", "as many as model.rounds");
+  need(!o.count_once, "model.count_once", "false");
   need(o.buckets.size() <= 2, "model.buckets", "one or two factors");
   Json to;
   std::vector<std::string> layers;

@@ -22,7 +22,10 @@ Pattern full_pattern(const ReformerOptions& o, const Extent& extent) { return o.
 MixerFactory reformer_mixers(const ReformerOptions& options) {
   const auto local = std::make_shared<PatternCache>([options](const Extent& extent) { return local_pattern(options, extent); });
   const auto full = std::make_shared<PatternCache>([options](const Extent& extent) { return full_pattern(options, extent); });
-  const auto sorted = std::make_shared<PatternCache>([options](const Extent& extent) { return pattern::sorted_chunks(extent.queries, options.lsh_chunks()); });
+  const auto sorted = std::make_shared<PatternCache>([options](const Extent& extent) {
+    const Pattern sorted = pattern::sorted_chunks(extent.queries, options.lsh_chunks());
+    return options.count_once ? pattern::listed_once(sorted) : sorted;
+  });
   return [=, kinds = reformer_layers(options)](int layer, nn::Initializer& init) -> std::unique_ptr<Mixer> {
     const auto attention = SelfAttentionOptions::from(options.body, layer);
     switch (kinds[static_cast<size_t>(layer)]) {

@@ -36,6 +36,8 @@ void reformer_fields(FieldVisitor& v, ReformerOptions& o) {
             "lsh: rounds in evaluation and generation; 0 = rounds");
   v.list("buckets", o.buckets, {.min = 2, .max = int64_t{1} << 20}, {.max_size = 8},
          "lsh: even factors of the number of buckets, e.g. [128] or [64, 128]; empty = about 2 N / chunk, by each length N");
+  v.boolean("count_once", o.count_once, {},
+            "lsh: a key that rounds list several times for a token counts once (the paper), not each time (the published code)");
   v.number("lsh_attention_dropout", o.lsh_attention_dropout, {.min = 0, .max = 1, .below_max = true},
            "on attention weights of lsh layers; attention_dropout is for the others");
   v.integer("local_chunk", o.local_chunk, {.min = 1, .unit = "tokens"}, "local: tokens of a chunk");
@@ -70,7 +72,7 @@ void check_layers(const ReformerOptions& o, const Complain& complain) {
     complain("attention_layers", "of an encoder_decoder is [full]: the published one is reversible, but its attention is dense");
   if (!holds("lsh")) return;
   if (o.body.kv_heads != o.body.heads) complain("kv_heads", "differs from model.heads: lsh layers have one projection for queries and keys");
-  if (o.body.positions == Positions::kRotary) complain("positions", "= rotary turns queries and keys; lsh layers have one projection for both, hashed as it is");
+  if (o.body.positions == Positions::kRotary) complain("positions", "turns queries and keys; lsh layers have one projection for both, hashed as it is");
 }
 
 void check_reformer(const ReformerOptions& o, const ModelContext& context, const Complain& complain) {

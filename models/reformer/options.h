@@ -28,6 +28,7 @@ struct ReformerOptions : FamilyOptions {
   int64_t rounds = 2;
   int64_t eval_rounds = 0;       // 0: rounds
   std::vector<int64_t> buckets;  // factors of the number of buckets; empty: from the length
+  bool count_once = false;       // a key that rounds list several times for a token counts once
   double lsh_attention_dropout = 0;
   int64_t local_chunk = 64, local_before = 1, local_after = -1;
   bool local_ring = false;

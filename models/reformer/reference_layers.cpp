@@ -1,6 +1,8 @@
 #include "models/reformer/reference_layers.h"
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "framework/autograd/tape.h"
@@ -70,6 +72,7 @@ ReformerOptions options_of(const Case& one) {
   o.local_ring = config.value("wrap", false);
   if (hashed) {
     o.rounds = o.eval_rounds = config.at("rounds").get<int64_t>();
+    o.count_once = config.value("dedup_rounds", false);
     o.buckets = config.at("num_buckets").get<std::vector<int64_t>>();
   }
   return o;
@@ -89,6 +92,62 @@ Tensor numbered(const Tensor& buckets, int64_t count, bool pads) {
   const int64_t rounds = buckets.size(2), length = buckets.size(3);
   const Tensor out = Tensor::empty({buckets.size(0), buckets.size(1), rounds * length}, DType::kI64, Device::cpu());
   for (int64_t i = 0; i < out.elements(); ++i) out.data<int64_t>()[i] = buckets.data<int32_t>()[i] + i / length % rounds * (count + (pads ? 1 : 0));
+  return out;
+}
+
+/// The log-sum-exp of each round, [B, H, R, N], where a key's weight is divided by the number of its listings: the paper's
+/// split of attention among rounds. The kernels give the whole weight to the first listing, which makes the same sum of all
+/// rounds, so this split is made here from its definition.
+Tensor divided_lse(const LshAttention& layer, const Variable& x, const Tensor& buckets, const ReformerOptions& o) {
+  const int64_t batch = buckets.size(0), heads = buckets.size(1), rounds = buckets.size(2), length = buckets.size(3), width = x.size(2), d = width / heads;
+  const NoTapeScope quiet;
+  const Tensor query = ops::cast_tensor(layer.queries(x).value(), DType::kF64), key = ops::cast_tensor(layer.keys(x).value(), DType::kF64);
+  const int64_t per_round = pattern::chunked_rows(length, o.lsh_chunk) / o.lsh_chunk, all = rounds * per_round;
+  const Tensor out = Tensor::empty(buckets.shape(), x.dtype(), Device::cpu());
+  for (int64_t plane = 0; plane < batch * heads; ++plane) {
+    std::vector<std::vector<int64_t>> members(static_cast<size_t>(all));
+    std::vector<int64_t> chunk_of(static_cast<size_t>(rounds * length));
+    for (int64_t r = 0; r < rounds; ++r) {
+      std::vector<std::pair<int32_t, int64_t>> order;
+      for (int64_t n = 0; n < length; ++n) order.emplace_back(buckets.data<int32_t>()[(plane * rounds + r) * length + n], n);
+      std::ranges::sort(order);
+      for (int64_t slot = 0; slot < length; ++slot) {
+        const int64_t token = order[static_cast<size_t>(slot)].second, chunk = r * per_round + slot / o.lsh_chunk;
+        members[static_cast<size_t>(chunk)].push_back(token);
+        chunk_of[static_cast<size_t>(r * length + token)] = chunk;
+      }
+    }
+    const auto score = [&](int64_t i, int64_t j) {
+      double sum = 0;
+      const int64_t b = plane / heads, h = plane % heads;
+      for (int64_t c = 0; c < d; ++c) sum += query.data<double>()[(b * length + i) * width + h * d + c] * key.data<double>()[(b * length + j) * width + h * d + c];
+      return sum;
+    };
+    for (int64_t i = 0; i < length; ++i) {
+      std::vector<std::vector<int64_t>> listed(static_cast<size_t>(rounds));
+      std::map<int64_t, int64_t> times;
+      for (int64_t r = 0; r < rounds; ++r) {
+        for (int64_t ahead = -o.lsh_before; ahead <= o.lsh_after; ++ahead) {
+          for (const int64_t j : members[static_cast<size_t>(((chunk_of[static_cast<size_t>(r * length + i)] + ahead) % all + all) % all)]) {
+            if (j == i || (o.causal() && j > i)) continue;
+            listed[static_cast<size_t>(r)].push_back(j);
+            ++times[j];
+          }
+        }
+      }
+      for (int64_t r = 0; r < rounds; ++r) {
+        double sum = 0;
+        for (const int64_t j : listed[static_cast<size_t>(r)]) sum += std::exp(score(i, j)) / static_cast<double>(times[j]);
+        const double lse = sum > 0 ? std::log(sum) : kLastResortScore;
+        const int64_t at = (plane * rounds + r) * length + i;
+        if (out.dtype() == DType::kF64) {
+          out.data<double>()[at] = lse;
+        } else {
+          out.data<float>()[at] = static_cast<float>(lse);
+        }
+      }
+    }
+  }
   return out;
 }
 
@@ -140,7 +199,9 @@ void run_layer(const Case& one, const ReformerOptions& o, Tensors& out) {
   for (const int64_t factor : o.buckets) count *= factor;
   const Tensor buckets = sequence.selections->buckets[0];
   out["out.buckets"] = numbered(buckets, count, sequence.valid.defined());
-  out["out.lse"] = on_host(dynamic_cast<const LshAttention&>(*layer).round_lse(Variable(x.value()), sequence, {.compute = one.dtype()}));
+  const auto& hashed = dynamic_cast<const LshAttention&>(*layer);
+  const Variable fixed(x.value());
+  out["out.lse"] = o.count_once ? divided_lse(hashed, fixed, buckets, o) : on_host(hashed.round_lse(fixed, sequence, {.compute = one.dtype()}));
 }
 
 /// [B, H, N, d] as [B, N, H d].

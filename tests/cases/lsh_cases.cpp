@@ -23,7 +23,7 @@ Tensor scattered(const Shape& shape, int32_t buckets, Device device) {
 
 struct Case {
   int64_t length = 20, chunk = 4, rounds = 2, before = 1, after = 0;
-  bool causal = true, padded = false, documents = false;
+  bool causal = true, padded = false, documents = false, once = false;
   double dropout = 0;
   int64_t batch = 2, width = 16;
 };
@@ -35,6 +35,7 @@ Out hashed(In in, const Case& c) {
                                 .buckets = 4};
   options.pattern = pattern::sorted_chunks(c.length, options.chunks);
   if (c.documents) options.pattern = pattern::within_segments(options.pattern);
+  if (c.once) options.pattern = pattern::listed_once(options.pattern);
   if (c.dropout > 0)
     options.dropout = {.stream = {.seed = 5, .step = 2, .layer = 1, .purpose = RandomPurpose::kAttentionDropout},
                        .probability = c.dropout,
@@ -69,6 +70,9 @@ const bool kHashed = add_cases({
                 {.length = 22, .chunk = 5, .after = 1, .causal = false, .padded = true}),
     hashed_case("more chunks in view than there are", {.length = 9, .chunk = 4, .rounds = 2, .before = 4}),
     hashed_case("documents", {.documents = true}),
+    hashed_case("keys that count once", {.rounds = 3, .once = true}),
+    hashed_case("keys that count once, two-sided with padding", {.length = 37, .chunk = 5, .before = 2, .after = 1, .causal = false, .padded = true, .once = true}),
+    hashed_case("keys that count once, all in view", {.length = 9, .chunk = 4, .rounds = 2, .before = 4, .once = true}),
     hashed_case("dropout", {.dropout = 0.25}),
     {.op = "lsh_attention",
      .name = "without hashing",

@@ -46,6 +46,7 @@ enum class Protocol { kAuto, kBlock, kSliding, kStrided, kMemory };
 /// longhaul eval MODEL --data PATH...
 struct EvalOptions {
   std::string model;
+  std::vector<std::string> set;  // keys of the model's configuration
   TextOptions data;
   Protocol protocol = Protocol::kAuto;  // kAuto: block; memory for recurrent families
   int64_t context = 0;                  // tokens; 0 = the model's sequence length

@@ -23,6 +23,7 @@ void parse_train(CLI::App& app, TrainOptions& o) {
 void parse_eval(CLI::App& app, EvalOptions& o) {
   app.description("Perplexity and bits per byte of a model on documents, and its loss by position.");
   argument(app, "MODEL", o.model, "run folder (newest sound checkpoint), checkpoint folder or model folder");
+  repeated_flag(app, "--set", o.set, "KEY=VALUE", "override one key of the model's configuration (repeatable), e.g. --set model.eval_rounds=8");
   app.add_option("--data", o.data.paths, "files, folders or globs")->type_name("PATH...")->required();
   choice_flag<Protocol>(app, "--protocol", o.protocol,
                         {{"auto", Protocol::kAuto},

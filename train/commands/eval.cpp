@@ -75,7 +75,7 @@ int run_effective_context(const EvalOptions& options, const OpenedModel& first, 
   std::vector<train::ComparedModel> group;
   const auto add = [&](const std::string& name, const OpenedModel& opened) {
     const auto* model = dynamic_cast<const models::LanguageModel*>(opened.model.get());
-    check<ConfigError>(model && opened.objective->info().sides == data::Sides::kDecoder,
+    check<ConfigError>(model && opened.objective->info().kind == data::ObjectiveKind::kCausal,
                        "[eval] --recl compares causal models; the objective of {} is {}", name, opened.objective->info().name);
     check<ConfigError>(opened.objective->tokenizer().hash_hex() == first.objective->tokenizer().hash_hex(),
                        "[eval] --recl compares losses of the same tokens, but {} has another tokenizer than {}", name,
@@ -105,16 +105,17 @@ int run_eval(const EvalOptions& options, Console& console) {
                      "  hint: use --protocol strided",
                      options.stride);
   const Device device = prepare_device(options.device);
-  const OpenedModel opened = open_model(options.model, device);
+  const OpenedModel opened = open_model(options.model, device, options.set);
   if (options.recl) return run_effective_context(options, opened, device, console);
-  const bool causal = opened.objective->info().sides == data::Sides::kDecoder;
+  const bool causal = opened.objective->info().kind == data::ObjectiveKind::kCausal;
   check<ConfigError>(causal || options.plot.empty(),
                      "[eval] --plot draws the loss by position of causal models; this one's objective is {}",
                      opened.objective->info().name);
   const data::Split split = open_split(options, opened);
 
   train::EvaluationRequest request;
-  const bool recurrent = models::find_family(opened.model->spec().family)->streams != nullptr;
+  const models::FamilyInfo& family = *models::find_family(opened.model->spec().family);
+  const bool recurrent = family.streams != nullptr;
   request.protocol = protocol_of(options, recurrent);
   check<ConfigError>(options.memory == 0 || request.protocol == train::EvaluationProtocol::kMemory,
                      "[eval] --memory {} goes with --protocol memory of a recurrent model only", options.memory);
@@ -139,6 +140,9 @@ int run_eval(const EvalOptions& options, Console& console) {
   if (result.whole_text && result.fidelity != data::Fidelity::kExact) {
     console.warn(
         "[eval] the tokenizer does not give this text back exactly: figures per byte and character would mean nothing");
+  }
+  if (family.caution) {
+    if (const std::string caution = family.caution(*opened.model->spec().options); !caution.empty()) console.warn("[eval] " + caution);
   }
   console.result(options.json ? train::to_json(result) : train::to_text(result));
   return 0;

@@ -9,14 +9,15 @@
 
 namespace longhaul::cli {
 
-OpenedModel open_model(const std::string& path, Device device) {
+OpenedModel open_model(const std::string& path, Device device, const std::vector<std::string>& set) {
   OpenedModel out;
   out.folder = checkpoint::resolve_model(path);
   out.step = checkpoint::read_manifest(out.folder).step;
   const std::string config_file = (out.folder / "config.yaml").string();
   try {
-    out.config = config::load_config(config_file, {}, config::Purpose::kModel).config;
+    out.config = config::load_config(config_file, set, config::Purpose::kModel).config;
   } catch (const ConfigError& error) {
+    if (!set.empty()) throw;
     // The user did not write this file: it is a model that this build cannot open, not a mistake in a configuration.
     fail<CheckpointError>("[model] {} cannot be opened by this build: {}", out.folder.string(), error.what());
   }

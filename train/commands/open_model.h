@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "data/objectives/objective.h"
 #include "framework/base/io.h"
@@ -22,8 +23,9 @@ struct OpenedModel {
 };
 
 /// Opens a MODEL: a run folder, a checkpoint or a model folder. throws CheckpointError when it is none, is damaged or
-/// does not fit its own configuration; DataError for its tokenizer
-OpenedModel open_model(const std::string& model, Device device);
+/// does not fit its own configuration; ConfigError for `set`, which overrides keys of that (model.eval_rounds=8); DataError for
+/// its tokenizer
+OpenedModel open_model(const std::string& model, Device device, const std::vector<std::string>& set = {});
 
 /// A tokenizer's own file or folder, or a MODEL that carries one. throws DataError
 std::shared_ptr<const data::Tokenizer> open_tokenizer(const std::string& path);

@@ -73,7 +73,7 @@ void check_objective(const Config& config, Findings& found) {
   only(o.target_length != 0, "target_length",
        {ObjectiveKind::kSeq2Seq, ObjectiveKind::kGapSentences, ObjectiveKind::kSpanCorruption});
   only(o.too_long != fresh.too_long, "too_long",
-       {ObjectiveKind::kSeq2Seq, ObjectiveKind::kClassify, ObjectiveKind::kQuestionAnswering});
+       {ObjectiveKind::kCompletion, ObjectiveKind::kSeq2Seq, ObjectiveKind::kClassify, ObjectiveKind::kQuestionAnswering});
   only(o.sentinels > 0 && info.sides != data::Sides::kEncoderDecoder, "sentinels",
        {ObjectiveKind::kSpanCorruption, ObjectiveKind::kGapSentences, ObjectiveKind::kSeq2Seq});
   if (o.labels.size() == 1) found.add("data.labels", "names one class: there is nothing to tell apart");

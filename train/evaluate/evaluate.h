@@ -63,7 +63,7 @@ struct EvaluationResult {
   int64_t unscored = 0;   // first tokens of streams: nothing precedes them
   data::Fidelity fidelity = data::Fidelity::kExact;
   bool whole_text = true;  // the targets are the text, each token once; else figures per byte and word mean nothing
-  std::optional<double> accuracy;   // share of rows whose class was found
+  std::optional<double> accuracy;   // share of the targets that were the likeliest
   std::optional<double> exact, f1;  // of answers, means over rows
   EvaluationProtocol protocol = EvaluationProtocol::kBlock;
   int64_t context = 0;

@@ -30,8 +30,8 @@ EvaluationResult evaluate_samples(const models::Model& model, const data::Object
     for (const data::Draw& draw : draws) batch.samples.push_back(draw.sample);
     const models::ModelBatch inputs = model_batch(batch, model.device());
     const bool outputs = objective.judged() == data::Objective::Judged::kOutputs;
-    const Tensor found = outputs ? model.outputs(inputs, context).value() : model.loss(inputs, context, {}).nll;
-    objective.score(split, batch, found, score);
+    const auto loss = outputs ? ops::CrossEntropyResult() : model.loss(inputs, context, {.best = true});
+    objective.score(split, batch, outputs ? model.outputs(inputs, context).value() : loss.nll, loss.best, score);
     if (request.progress) {
       const int64_t done = std::min(all, first + rows);
       check(request.progress(done, all), "[eval] stopped after {} of {} samples", done, all);
@@ -55,7 +55,7 @@ EvaluationResult evaluate_samples(const models::Model& model, const data::Object
   const auto mean = [&](const std::optional<double>& sum) {
     return sum ? std::optional<double>(*sum / static_cast<double>(score.rows)) : std::nullopt;
   };
-  result.accuracy = mean(score.right);
+  if (score.right) result.accuracy = *score.right / static_cast<double>(score.targets);
   result.exact = mean(score.exact);
   result.f1 = mean(score.f1);
   return result;
@@ -66,11 +66,11 @@ EvaluationResult evaluate_samples(const models::Model& model, const data::Object
 EvaluationResult evaluate(const models::Model& model, const data::Objective& objective, const data::Split& split,
                           const EvaluationRequest& request) {
   const int64_t vocabulary = objective.tokenizer().vocabulary_size();
-  check<ConfigError>(vocabulary == model.spec().vocabulary,
+  check<ConfigError>(vocabulary == model.spec().vocabulary || vocabulary <= model.spec().options->body.vocabulary,
                      "[eval] the tokenizer has {} ids but the model has {}\n"
                      "  hint: evaluate with the tokenizer the model was trained with",
                      vocabulary, model.spec().vocabulary);
-  if (objective.info().sides == data::Sides::kDecoder) {
+  if (objective.info().kind == data::ObjectiveKind::kCausal) {
     return evaluate(dynamic_cast<const models::LanguageModel&>(model), split.columns[0], request);
   }
   check<ConfigError>(request.protocol == EvaluationProtocol::kBlock && !request.per_token,

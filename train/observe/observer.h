@@ -48,7 +48,7 @@ struct StepMetrics {
   int64_t skipped_steps = 0;            // by the guard against non-finite numbers, so far
   bool skipped = false;                 // on_step: this one was
   int stage = 0;                        // from 0
-  std::map<std::string, double> gauges; // on_log: nn::Gauges of the last step, by name
+  std::map<std::string, double> gauges = {};  // on_log: nn::Gauges of the last step, by name
 };
 
 /// An evaluation during or at the end of a run.
@@ -60,7 +60,7 @@ struct EvaluationMetrics {
   double perplexity = kUnknown;     // a token
   double bits_per_byte = kUnknown;  // NaN where the tokenizer loses text
   double word_perplexity = kUnknown;
-  double accuracy = kUnknown;         // classes; NaN for other objectives
+  double accuracy = kUnknown;         // share of targets that were the likeliest; NaN where it is not known
   double exact = kUnknown, f1 = kUnknown;  // answers; NaN for other objectives
   int64_t tokens = 0;  // scored
   double seconds = 0;

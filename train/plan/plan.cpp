@@ -55,6 +55,10 @@ data::Batch meta_batch(const config::Config& config, int64_t rows) {
   batch.scored = batch.targets.elements();
   switch (objective.sides) {
     case data::Sides::kDecoder:
+      if (objective.table) {
+        batch.valid = make(batch.tokens.shape(), DType::kU8);
+        break;
+      }
       batch.documents = make(batch.tokens.shape(), DType::kI32);
       batch.positions = make(batch.tokens.shape(), DType::kI32);
       break;

@@ -67,7 +67,7 @@ AttentionCall make_call(const View& query, const View& key, const View& value, c
 bool supported(const AttentionCall& call, const AttentionOptions& options) {
   const auto by_head = [](const TokenInfo& info) {
     return info.position.head_stride || info.segment.head_stride || info.bucket.head_stride ||
-           info.global.head_stride || info.valid.head_stride || info.rows.head_stride;
+           info.global.head_stride || info.valid.head_stride || info.rows.head_stride || info.chunk.head_stride;
   };
   if (!(call.scale > 0) || call.d > kWidest || call.dv > kWidest) return false;
   if (call.group > 1 &&

@@ -56,6 +56,8 @@ struct TileFacts {
   alignas(64) int32_t position[kTile];
   alignas(64) int32_t segment[kTile];
   alignas(64) int32_t bucket[kTile];
+  const int32_t* chunk;    // for kFirstListing: of the token at position 0
+  const Listing* listing;  // likewise
 };
 
 /// `terms`: what the rules of the pattern use.
@@ -87,6 +89,8 @@ static inline void load_facts(TileFacts& facts, const TileRows& rows, const Toke
   };
   if (terms & kSegmentId) gather(info.segment, facts.segment);
   if (terms & kSameBucket) gather(info.bucket, facts.bucket);
+  facts.chunk = info.chunk ? info.chunk.at(b, h) : nullptr;
+  facts.listing = &info.listing;
   if ((terms & kNotGlobal) && info.global) {
     const uint8_t* from = info.global.at(b, h);
     for (int r = 0; r < rows.count; ++r) {
@@ -107,6 +111,29 @@ LONGHAUL_INLINE uint64_t bits_of_range(int64_t start, int64_t lo, int64_t hi) {
 }
 
 enum class TileKind { kEmpty, kPartial, kWhole };
+
+/// Takes pairs that are listed before out of the masks of a tile. The keys are side keys from slot `side` on; -1: main keys.
+static void keep_first_listings(const TileFacts& query, const TileFacts& key, int64_t side, uint64_t* masks) {
+  const Listing& listing = *key.listing;
+  alignas(64) int32_t chunks[kTile];
+  for (int32_t q = 0; q < listing.rounds; ++q) {
+    uint64_t later = 0;  // keys whose listing in this round of the query comes after that of round q
+    for (int c = 0; c < kTile; ++c) {
+      chunks[c] = key.valid >> c & 1 ? key.chunk[key.position[c] + q * listing.stride] : 0;
+      if ((side < 0 ? listing.round : listing.round_of_side(side + c)) > q) later |= uint64_t{1} << c;
+    }
+    for (int r = 0; r < query.rows.count; ++r) {
+      if (masks[r] == 0) continue;
+      for (int32_t p = 0; p <= listing.round; ++p) {
+        const int32_t own = query.chunk[query.position[r] + p * listing.stride], lo = own - listing.before, hi = own + listing.after;
+        uint64_t seen = bits_between(chunks, lo, hi);
+        if (lo < 0) seen |= bits_between(chunks, lo + listing.chunks, listing.chunks - 1);
+        if (hi >= listing.chunks) seen |= bits_between(chunks, 0, hi - listing.chunks);
+        masks[r] &= ~(p < listing.round ? seen : seen & later);
+      }
+    }
+  }
+}
 
 /// masks[r]: the keys that row r sees; bit r of `own`: which masks hold the pair i == j, for SelfScore::kLastResort.
 static TileKind tile_masks(const Pattern& pattern, const TileEntry& entry, const TileFacts& query, const TileFacts& key,
@@ -165,6 +192,15 @@ static TileKind tile_masks(const Pattern& pattern, const TileEntry& entry, const
     all &= mask;
   }
   for (int r = query.rows.count; r < kTile; ++r) masks[r] = 0;
+  if ((terms & kFirstListing) && any != 0) {
+    const int64_t side = (entry.column - pattern.key_tiles()) * kTile;
+    keep_first_listings(query, key, side < 0 ? -1 : side, masks);
+    any = 0, all = ~uint64_t{0};
+    for (int r = 0; r < kTile; ++r) {
+      any |= masks[r];
+      if (r < query.rows.count) all &= masks[r];
+    }
+  }
   return any == 0 ? TileKind::kEmpty : all == ~uint64_t{0} ? TileKind::kWhole : TileKind::kPartial;
 }
 

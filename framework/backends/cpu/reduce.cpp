@@ -45,6 +45,26 @@ Status total(const View& x, const View& y) {
   return Status::kOk;
 }
 
+template <typename T>
+Status arg_max_rows(const View& x, const View& y) {
+  const int64_t columns = x.shape[1];
+  for_blocks(x.shape[0], rows_per_block(columns), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const T* row = x.as<T>() + r * columns;
+      int64_t best = 0;
+      for (int64_t c = 1; c < columns; ++c) {
+        if (static_cast<float>(row[c]) > static_cast<float>(row[best])) best = c;
+      }
+      y.as<int32_t>()[r] = static_cast<int32_t>(best);
+    }
+  });
+  return Status::kOk;
+}
+
+Status arg_max(const View& x, const View& y) {
+  return x.dtype == DType::kBF16 ? arg_max_rows<bfloat16>(x, y) : arg_max_rows<float>(x, y);
+}
+
 }  // namespace
 
 void fill_reduce(kernels::ReduceKernels& kernels) {
@@ -52,6 +72,7 @@ void fill_reduce(kernels::ReduceKernels& kernels) {
   kernels.row_sum.set(row_sum, kFloating);
   kernels.sum_of_squares.set(total<true>, kFloating);
   kernels.sum.set(total<false>, kFloating);
+  kernels.arg_max.set(arg_max, kFloating);
 }
 
 }  // namespace longhaul::cpu

@@ -68,6 +68,11 @@ void Scene::each_query(int64_t b, int64_t h, const std::function<void(int64_t, c
         pair.key_global = value_at(info.global, j, uint8_t{0}) != 0;
         if (rule.terms & kBits)
           pair.bit = pattern_.bit_table(rule.bit_table)[static_cast<size_t>(r % kPatternTile)] >> (c - first) & 1;
+        if (rule.terms & kFirstListing) {
+          const Listing& listing = ki.listing;
+          const int32_t *query_chunk = qi.chunk.at(b, h) + pair.query, *key_chunk = ki.chunk.at(b, h) + pair.key;
+          pair.first_listing = !listed_before(listing, query_chunk, key_chunk, side ? listing.round_of_side(c) : listing.round);
+        }
         if (!allows(rule, pair)) continue;
         const bool last_resort = rule.self == SelfScore::kLastResort && pair.query == pair.key;
         const int64_t column = side ? (pattern_.keys() + 3) / 4 * 4 + j : j;

@@ -83,6 +83,17 @@ Status sort(const View& buckets, const View& rows, const View& starts) {
   return Status::kOk;
 }
 
+Status places(const View& rows, const View& chunks, int64_t chunk) {
+  const int64_t rounds = rows.shape[0], planes = rows.shape[1] * rows.shape[2], slots = rows.shape[3], length = chunks.shape[3];
+  for (int64_t unit = 0; unit < planes * rounds; ++unit) {
+    const int64_t plane = unit / rounds, round = unit % rounds;
+    const int32_t* row = rows.as<int32_t>() + (round * planes + plane) * slots;
+    int32_t* to = chunks.as<int32_t>() + unit * length;
+    for (int64_t slot = 0; slot < length; ++slot) to[row[slot]] = static_cast<int32_t>((round * slots + slot) / chunk);
+  }
+  return Status::kOk;
+}
+
 Status neighbours(const View& rows, const View& valid, const View& segment, const View& out_position,
                   const View& out_valid, const View& out_segment, const LshNeighbours& options) {
   const int64_t rounds = rows.shape[0], batch = rows.shape[1], heads = rows.shape[2], slots = rows.shape[3];
@@ -205,6 +216,7 @@ void fill_lsh(kernels::LshKernels& kernels) {
   kernels.rotations.set(rotations, kFloating);
   kernels.buckets.set(buckets, kFloating);
   kernels.sort.set(sort, kEveryType);
+  kernels.places.set(places, kEveryType);
   kernels.neighbours.set(neighbours, kEveryType);
   kernels.select.set(select, kEveryType);
   kernels.gather.set(gather, kFloating);

@@ -46,6 +46,23 @@ Status total(const View& x, const View& y) {
   });
 }
 
+template <typename T>
+Status arg_max_rows(const View& x, const View& y) {
+  const int64_t columns = x.shape[1];
+  for (int64_t r = 0; r < x.shape[0]; ++r) {
+    int64_t best = 0;
+    for (int64_t c = 1; c < columns; ++c) {
+      if (converted<Wide<T>>(x.as<T>()[r * columns + c]) > converted<Wide<T>>(x.as<T>()[r * columns + best])) best = c;
+    }
+    y.as<int32_t>()[r] = static_cast<int32_t>(best);
+  }
+  return Status::kOk;
+}
+
+Status arg_max(const View& x, const View& y) {
+  return visit(x.dtype, [&](auto element) { return arg_max_rows<decltype(element)>(x, y); });
+}
+
 }  // namespace
 
 void fill_reduce(kernels::ReduceKernels& kernels) {
@@ -53,6 +70,7 @@ void fill_reduce(kernels::ReduceKernels& kernels) {
   kernels.row_sum.set(row_sum, kFloating);
   kernels.sum_of_squares.set(total<true>, kFloating);
   kernels.sum.set(total<false>, kFloating);
+  kernels.arg_max.set(arg_max, kFloating);
 }
 
 }  // namespace longhaul::reference

@@ -41,6 +41,34 @@ class Tables : public ::testing::Test {
   }
 };
 
+// ---- completion
+
+TEST_F(Tables, TheTargetOfACompletionIsScoredBehindItsSource) {
+  const Split split = open({.kind = ObjectiveKind::kCompletion}, "p.tsv", "source\ttarget\nabc\txy\nd\tz\n");
+  const auto all = samples(split, 6);
+  const SpecialIds ids = objective->tokenizer().special();
+  const Batch b = all->read(draws({0, 1}));
+  EXPECT_THAT(values(b.tokens), ElementsAre(ids.begin, 'a', 'b', 'c', 'x', 'y', ids.begin, 'd', 'z', ids.pad, ids.pad, ids.pad));
+  EXPECT_THAT(bits(b.valid), ElementsAre(1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0));
+  EXPECT_THAT(values(b.targets), ElementsAre(-1, -1, -1, 'x', 'y', ids.end, -1, 'z', ids.end, -1, -1, -1));
+  EXPECT_EQ(b.scored, 5);
+  EXPECT_EQ(b.read, 6 + 3);
+  Score score;
+  objective->score(split, b, Tensor::of<float>({12}, {0, 0, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0}), Tensor::of<int32_t>({12}, {1, 1, 1, 'x', 'x', ids.end, 1, 1, ids.end, 1, 1, 1}), score);
+  EXPECT_EQ(score.nats, 5);
+  EXPECT_EQ(score.targets, 5);
+  EXPECT_EQ(score.right, 3);
+}
+
+TEST_F(Tables, CompletionsThatDoNotFitAreRefusedOrLoseTheEndOfTheirSource) {
+  const char* table = "source\ttarget\nabcd\txy\n";
+  EXPECT_THAT(message_of<DataError>([&] { samples(open({.kind = ObjectiveKind::kCompletion}, "p.tsv", table), 6); }), HasSubstr("its source has 4 tokens, there is room for 3"));
+  const ObjectiveOptions cut{.kind = ObjectiveKind::kCompletion, .too_long = TooLong::kCut};
+  const Batch b = samples(open(cut, "p.tsv", table), 6)->read(draws({0}));
+  EXPECT_THAT(values(b.tokens), ElementsAre(objective->tokenizer().special().begin, 'a', 'b', 'c', 'x', 'y'));
+  EXPECT_THAT(message_of<DataError>([&] { samples(open(cut, "p.tsv", "source\ttarget\na\tuvwxyz\n"), 6); }), HasSubstr("the target of row 1 alone has 6 tokens"));
+}
+
 // ---- seq2seq
 
 TEST_F(Tables, PairsBecomeSourceAndShiftedTarget) {
@@ -136,7 +164,7 @@ TEST_F(Tables, AccuracyAndLossComeFromTheLogits) {
   const Split split = open({.kind = ObjectiveKind::kClassify, .labels = {"a", "b"}}, "c.tsv", "text\tlabel\nx\ta\ny\tb\nz\tb\n");
   Batch b = samples(split, 4)->read(draws({0, 1, 2}));
   Score score;
-  objective->score(split, b, Tensor::of<float>({3, 2}, {2, 0, 0, 1, 3, 0}), score);
+  objective->score(split, b, Tensor::of<float>({3, 2}, {2, 0, 0, 1, 3, 0}), {}, score);
   EXPECT_EQ(score.targets, 3);
   EXPECT_EQ(score.rows, 3);
   EXPECT_EQ(score.right, 2.0);
@@ -177,7 +205,7 @@ TEST_F(Tables, ThePredictedSpanLiesInTheContext) {
   logits[static_cast<size_t>(2 * span[1] + 1)] = 8;
   logits[static_cast<size_t>(2 * (span[0] - 2)) + 1] = 9;  // an end before the start
   Score score;
-  objective->score(split, b, Tensor::of<float>({1, width, 2}, logits), score);
+  objective->score(split, b, Tensor::of<float>({1, width, 2}, logits), {}, score);
   EXPECT_EQ(score.exact, 1.0);
   EXPECT_EQ(score.f1, 1.0);
   EXPECT_EQ(score.targets, 2);

@@ -91,6 +91,21 @@ TEST(Reduce, SumsEqualReference) {
   });
 }
 
+TEST(Reduce, TheFirstLargestOfEachRowIsFound) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const auto& [rows, columns] : {std::pair{1, 1}, {3, 17}, {1000, 5}, {70, 513}, {0, 8}}) {
+      const Tensor x = random({rows, columns}, dtype, 1), found = zeros({rows}, DType::kI32), expected = zeros({rows}, DType::kI32);
+      cpu().reduce.arg_max(x, found);
+      reference().reduce.arg_max(as(x), expected);
+      for (int64_t r = 0; r < rows; ++r) EXPECT_EQ(found.data<int32_t>()[r], expected.data<int32_t>()[r]) << "row " << r;
+    }
+  }
+  const Tensor ties = Tensor::of<float>({2, 4}, {1, 3, 3, 2, 5, 5, 5, 5}), found = zeros({2}, DType::kI32);
+  cpu().reduce.arg_max(ties, found);
+  EXPECT_EQ(found.data<int32_t>()[0], 1);
+  EXPECT_EQ(found.data<int32_t>()[1], 0);
+}
+
 TEST(Reduce, NanInfinityAndLargeValuesReachTheResult) {
   for_each_isa([] {
     for (const int64_t place : {0, 15, 30000, 40002}) {
