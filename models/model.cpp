@@ -49,6 +49,7 @@ ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end) {
   const auto parts = [&](const ModelInputs& all) {
     ModelInputs out;
     out.tokens = part(all.tokens), out.documents = part(all.documents), out.valid = part(all.valid), out.focus = part(all.focus);
+    out.choosable = part(all.choosable);
     out.token_types = part(all.token_types), out.memory = all.memory;
     return out;
   };

@@ -46,6 +46,7 @@ struct ModelInputs {
   /// [B, N] u8 or undefined; 1 = a token the task turns on: the first one of a text to classify, a question. What families
   /// with global attention make global.
   Tensor focus = {};
+  Tensor choosable = {};  // [B, N] u8 or undefined (all but padding); kSpans: 1 = where a span may begin or end
   std::vector<Variable>* hidden_states = nullptr;  // receives the residual stream, see LayerStack::forward
   Tensor token_types = {};                         // [B, N] i32 or undefined (all 0); for models with token types
   std::shared_ptr<Selections> selections = {};  // receives what attention that depends on content chose, or gives it
@@ -101,7 +102,7 @@ class Model : public nn::Module {
   /// Summed cross-entropy of the batch's targets times options.scale; nll has one entry a target, in row-major order.
   virtual ops::CrossEntropyResult loss(const ModelBatch& batch, const nn::StepContext& context, const ops::LossOptions& options) const = 0;
   /// Logits in the parameters' dtype, recorded like any op: kTokens [B, N, V]; kClasses [B, C]; kSpans [B, N, 2], where
-  /// padding has -1e9. The batch's targets are not read.
+  /// padding has -1e6 added. The batch's targets are not read.
   virtual Variable outputs(const ModelBatch& batch, const nn::StepContext& context) const = 0;
 
   /// A memory in which streams have not begun; null where the model carries nothing from segment to segment.

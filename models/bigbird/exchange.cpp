@@ -20,7 +20,8 @@ const exchange::BertDefaults kDefaults = {.prefix = "bert.",
                                           .padding_token = 0,
                                           .token_head = "cls.predictions.transform.dense.weight",
                                           .class_head = "classifier.out_proj.weight",
-                                          .span_head = "qa_classifier.qa_outputs.weight"};
+                                          .span_head = "qa_classifier.qa_outputs.weight",
+                                          .span_layer = true};
 
 /// Everything config.json and the names of the tensors say.
 struct Reading {
@@ -54,7 +55,11 @@ exchange::NameMap names_of(const exchange::BertLayout& bert, const std::set<std:
       exchange::add_linear(map, 1, "classifier.out_proj", "head.out", true);
       break;
     case BertHead::kSpans:
-      fail<CheckpointError>("[exchange] BigBirdForQuestionAnswering has a feed-forward layer before its span head, which this build lacks\n  hint: import the model without head, or the one for masked tokens");
+      exchange::add_linear(map, 1, "qa_classifier.intermediate.dense", "head.feed_forward.in", true);
+      exchange::add_linear(map, 1, "qa_classifier.output.dense", "head.feed_forward.out", true);
+      exchange::add_linear(map, 1, "qa_classifier.output.LayerNorm", "head.norm", true);
+      exchange::add_linear(map, 1, "qa_classifier.qa_outputs", "head.out", true);
+      break;
     case BertHead::kNone: break;
   }
   return map;
@@ -86,10 +91,11 @@ std::string to_json(const ModelSpec& spec) {
   check<CheckpointError>(o.blocks.extra_globals == 0 && o.blocks.short_full, "[exchange] the public BigBird has model.extra_globals = 0 and short_full = true");
   check<CheckpointError>(o.blocks.random != RandomRule::kCounter || o.blocks.random_blocks == 0 || !o.blocks.sparse,
                          "[exchange] the public BigBird draws its own random blocks; a model trained with model.random = counter would see others there");
-  check<CheckpointError>(spec.head.kind != HeadKind::kSpans, "[exchange] the public BigBird has another head for spans");
+  const bool classes = spec.head.kind == HeadKind::kClasses, spans = spec.head.kind == HeadKind::kSpans;
+  check<CheckpointError>(!spans || o.layout.head_transform, "[exchange] the public BigBird for question answering has model.head_transform = true, a feed-forward layer before its head");
   check<CheckpointError>(o.layout.position_offset == 0 && o.layout.norm_after_dropout, "[exchange] the public BigBird has model.position_offset = 0 and norm_after_dropout = true");
   const auto flag = [](bool on) { return std::string(on ? "true" : "false"); };
-  return exchange::bert_json(o.body, o.layout, spec, spec.head.kind == HeadKind::kClasses ? "BigBirdForSequenceClassification" : "BigBirdForMaskedLM",
+  return exchange::bert_json(o.body, o.layout, spec, classes ? "BigBirdForSequenceClassification" : spans ? "BigBirdForQuestionAnswering" : "BigBirdForMaskedLM",
                              {{"attention_type", o.blocks.sparse ? "\"block_sparse\"" : "\"original_full\""},
                               {"block_size", std::to_string(o.blocks.block)},
                               {"model_type", "\"big_bird\""},
@@ -132,6 +138,7 @@ PublicEncoder open_bigbird(const std::string& config_json, const ReferenceCase& 
   PublicEncoder out{reading.bert.spec(), reading.names};
   out.spec.family = "bigbird";
   out.spec.options = reading.options;
+  if (reading.bert.head == BertHead::kSpans) out.question_end = static_cast<int32_t>(exchange::PublicConfig(config_json).integer("sep_token_id", 66));
   out.aux = drawn_blocks(reading.options->blocks, reading.options->body, reference);
   return out;
 }

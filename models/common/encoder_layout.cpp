@@ -25,7 +25,7 @@ void encoder_layout_fields(FieldVisitor& v, EncoderLayout& o) {
   v.boolean("embedding_norm", o.embedding_norm, {}, "normalise the sum of token, position and type vectors");
   v.boolean("norm_after_dropout", o.norm_after_dropout, {}, "that norm stands behind the embedding dropout, as in BigBird");
   v.boolean("scale_embeddings", o.scale_embeddings, {}, "token vectors are multiplied by the square root of dim");
-  v.boolean("head_transform", o.head_transform, {}, "the token head has a layer, an activation and a norm before the projection, and a bias, as in BERT");
+  v.boolean("head_transform", o.head_transform, {}, "the token head has a layer, an activation and a norm before the projection, and a bias, as in BERT; the head for answers has a feed-forward layer, as in BigBird");
 }
 
 void check_encoder_layout(const EncoderLayout& o, const BodyOptions& body, const Complain& complain) {
@@ -46,7 +46,7 @@ InputOptions input_options(const EncoderLayout& o, const BodyOptions& body) {
 
 HeadLayout head_layout(const EncoderLayout& o, const BodyOptions& body) {
   HeadLayout out;
-  out.transform = out.output_bias = o.head_transform;
+  out.transform = out.output_bias = out.span_layer = o.head_transform;
   out.transform_activation = unary_of(body.activation);
   return out;
 }

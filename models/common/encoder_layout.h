@@ -15,7 +15,7 @@ struct EncoderLayout {
   bool embedding_norm = false;   // a norm of the sum of token, position and type
   bool norm_after_dropout = false;
   bool scale_embeddings = false;  // token vectors times sqrt(dim)
-  bool head_transform = false;    // dense, activation and norm before the output projection, and an output bias
+  bool head_transform = false;    // layers before the output projection, see encoder_layout_fields
 };
 
 void encoder_layout_fields(FieldVisitor& v, EncoderLayout& o);

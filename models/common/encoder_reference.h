@@ -14,6 +14,7 @@ namespace longhaul::models {
 struct PublicEncoder {
   ModelSpec spec;
   exchange::NameMap names;
+  int32_t question_end = -1;  // kSpans: the id whose first place ends the question, where the public code lets no span lie; -1: none
   std::map<std::string, Tensor> aux = {};  // recorded randomness as this build draws it
 };
 

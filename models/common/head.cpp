@@ -9,7 +9,14 @@
 namespace longhaul::models {
 namespace {
 
-constexpr float kExcluded = -1e9f;  // logit of a position that cannot be chosen
+constexpr float kExcluded = -1e6f;  // added to the logit of a position that cannot be chosen
+
+/// Dropout of x [B, ..]; `place` tells the dropouts of a head apart.
+Variable drop(const Variable& x, uint32_t place, double probability, const nn::StepContext& context) {
+  if (!context.training || probability == 0) return x;
+  return ops::dropout(x, {.stream = context.stream(place, RandomPurpose::kHeadDropout), .probability = probability,
+                          .first_element = static_cast<uint64_t>(context.first_row * (x.value().elements() / x.size(0)))});
+}
 
 /// Columns of the hidden states that a head reads.
 int64_t hidden_width(const ModelSpec& spec) { return output_width(spec.options->body, spec.memory); }
@@ -70,7 +77,7 @@ class ClassHead final : public Head {
 
   Variable outputs(const Variable& hidden, const ModelInputs& inputs, const nn::StepContext& context) const override {
     const Variable pooled = ops::cast(pool(hidden, inputs.valid), dense_.weight().dtype());  // [B, D]
-    return out_(drop(ops::unary(dense_(drop(pooled, 0, context)), activation_), 1, context));
+    return out_(drop(ops::unary(dense_(drop(pooled, 0, dropout_, context)), activation_), 1, dropout_, context));
   }
 
  private:
@@ -96,11 +103,6 @@ class ClassHead final : public Head {
     return Tensor::of<float>({batch, 1, length}, {values.begin(), values.end()}, like.device());
   }
 
-  Variable drop(const Variable& x, uint32_t place, const nn::StepContext& context) const {
-    if (!context.training || dropout_ == 0) return x;
-    return ops::dropout(x, {.stream = context.stream(place, RandomPurpose::kHeadDropout), .probability = dropout_, .first_element = static_cast<uint64_t>(context.first_row * x.size(1))});
-  }
-
   Pooling pooling_;
   double dropout_;
   ops::UnaryOp activation_;
@@ -109,25 +111,54 @@ class ClassHead final : public Head {
 
 class SpanHead final : public Head {
  public:
-  SpanHead(const ModelSpec& spec, nn::Initializer& init) : out_(hidden_width(spec), 2, true, spec.options->body.init_std, init) { add("out", out_); }
+  SpanHead(const ModelSpec& spec, const HeadLayout& layout, nn::Initializer& init)
+      : dropout_(spec.options->body.dropout), out_(hidden_width(spec), 2, true, spec.options->body.init_std, init) {
+    add("out", out_);
+    if (!layout.span_layer) return;
+    const BodyOptions& body = spec.options->body;
+    add("feed_forward", *(feed_forward_ = std::make_unique<nn::FeedForward>(body.dim, body.feedforward, body.bias, body.init_std, body.init_std,
+                                                                          ops::FeedForwardOptions{.activation = feed_forward_activation(body), .chunk_rows = spec.memory.chunk_feedforward}, init)));
+    add("norm", *(norm_ = std::make_unique<nn::Norm>(body.dim, body.bias, norm_options(body), init)));
+  }
 
   ops::CrossEntropyResult loss(const Variable& hidden, const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const override {
     const Variable by_end = ops::permute(outputs(hidden, inputs, context), {0, 2, 1});  // [B, 2, N]
     return ops::cross_entropy(by_end, targets, options);
   }
 
-  Variable outputs(const Variable& hidden, const ModelInputs& inputs, const nn::StepContext&) const override {
-    const Variable logits = out_(ops::cast(hidden, out_.weight().dtype()));  // [B, N, 2]
-    return inputs.valid.defined() ? ops::add(logits, Variable(excluded(inputs.valid, logits))) : logits;
+  Variable outputs(const Variable& hidden, const ModelInputs& inputs, const nn::StepContext& context) const override {
+    const Variable logits = out_(ops::cast(transformed(hidden, context), out_.weight().dtype()));  // [B, N, 2]
+    const Tensor choosable = choosable_of(inputs);
+    return choosable.defined() ? ops::add(logits, Variable(excluded(choosable, logits))) : logits;
   }
 
  private:
-  // [B, N, 2]: kExcluded where padding stands
-  static Tensor excluded(const Tensor& valid, const Variable& like) {
+  Variable transformed(const Variable& hidden, const nn::StepContext& context) const {
+    if (!feed_forward_) return hidden;
+    const Variable branch = drop((*feed_forward_)(drop(hidden, 0, dropout_, context)), 1, dropout_, context);
+    return norm_->add(hidden, branch, hidden.dtype()).normal;
+  }
+
+  /// [B, N] u8; undefined: every position.
+  Tensor choosable_of(const ModelInputs& inputs) const {
+    if (inputs.choosable.defined()) return inputs.choosable;
+    if (!feed_forward_ || !inputs.focus.defined() || inputs.focus.device().is_meta()) return inputs.valid;
+    // Not in the question; its first token stays, the place of "there is no answer".
+    const int64_t length = inputs.focus.size(1);
+    const Tensor out = Tensor::empty(inputs.focus.shape(), DType::kU8, inputs.focus.device());
+    for (int64_t i = 0; i < out.elements(); ++i) {
+      const bool real = !inputs.valid.defined() || inputs.valid.data<uint8_t>()[i] != 0;
+      out.data<uint8_t>()[i] = real && (i % length == 0 || inputs.focus.data<uint8_t>()[i] == 0);
+    }
+    return out;
+  }
+
+  // [B, N, 2]: kExcluded where nothing can be chosen
+  static Tensor excluded(const Tensor& choosable, const Variable& like) {
     const Tensor out = Tensor::empty(like.shape(), like.dtype(), like.device());
     if (like.device().is_meta()) return out;
-    const uint8_t* row = valid.data<uint8_t>();
-    for (int64_t i = 0; i < valid.elements(); ++i) {
+    const uint8_t* row = choosable.data<uint8_t>();
+    for (int64_t i = 0; i < choosable.elements(); ++i) {
       for (int64_t k = 2 * i; k < 2 * i + 2; ++k) {
         const float value = row[i] != 0 ? 0.0f : kExcluded;
         if (like.dtype() == DType::kF64) {
@@ -140,7 +171,10 @@ class SpanHead final : public Head {
     return out;
   }
 
+  double dropout_;
   nn::Linear out_;
+  std::unique_ptr<nn::FeedForward> feed_forward_;
+  std::unique_ptr<nn::Norm> norm_;
 };
 
 }  // namespace
@@ -150,7 +184,7 @@ std::unique_ptr<Head> make_head(const ModelSpec& spec, const HeadLayout& layout,
     case HeadKind::kClasses:
       check<ConfigError>(spec.head.classes >= 2, "[model] a classification with {} classes, expected 2 or more", spec.head.classes);
       return std::make_unique<ClassHead>(spec, layout, init);
-    case HeadKind::kSpans: return std::make_unique<SpanHead>(spec, init);
+    case HeadKind::kSpans: return std::make_unique<SpanHead>(spec, layout, init);
     case HeadKind::kTokens: break;
   }
   return std::make_unique<TokenHead>(spec, layout, table, init);

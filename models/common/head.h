@@ -19,6 +19,8 @@ struct HeadLayout {
   bool logits_bias = false;
   /// kClasses: between its dense layer and its projection.
   ops::UnaryOp class_activation = ops::UnaryOp::kTanh;
+  /// kSpans: a feed-forward layer with a residual and a norm before the projection; no answer lies in the question (BigBird).
+  bool span_layer = false;
 };
 
 /// From the last hidden states to what the model says. hidden [B, N, D] in context.compute; [B, N, 2D] where the two streams
@@ -28,7 +30,9 @@ struct HeadLayout {
 ///             the token table, bias [V] or logits_bias [1, V], and dense.weight [D, D], dense.bias [D], norm.weight [D], norm.bias [D]
 ///   kClasses  z = W activation(dense(p)) + b, p = hidden of the first position, or the mean of the valid ones. Dropout before
 ///             both. Parameters: dense.weight [D, D], dense.bias [D], out.weight [C, D], out.bias [C]
-///   kSpans    z_start, z_end of each position = W h + b. Parameters: out.weight [2, D], out.bias [2]
+///   kSpans    z_start, z_end of each position = W h + b, -1e6 where no span may begin or end. With span_layer
+///             h = norm(h + dropout(feed_forward(dropout(h)))). Parameters: out.weight [2, D], out.bias [2], and
+///             feed_forward.in.*, feed_forward.out.*, norm.* as in a layer of the stack
 class Head : public nn::Module {
  public:
   /// See Model::loss; targets as in ModelBatch.

@@ -1,8 +1,10 @@
-// defines: Form, Activation, NormPlacement, NormKind, Pooling, StreamJoin, Positions, BodyOptions, norm_options
+// defines: Form, Activation, NormPlacement, NormKind, Pooling, StreamJoin, Positions, BodyOptions, norm_options,
+// feed_forward_activation
 #pragma once
 #include <cstdint>
 #include <vector>
 
+#include "framework/ops/feed_forward.h"
 #include "framework/ops/norm.h"
 
 namespace longhaul::models {
@@ -51,6 +53,16 @@ struct BodyOptions {
 
 inline ops::NormOptions norm_options(const BodyOptions& body) {
   return {.eps = static_cast<float>(body.norm_eps), .rms = body.norm_kind == NormKind::kRms};
+}
+
+inline ops::Activation feed_forward_activation(const BodyOptions& body) {
+  switch (body.activation) {
+    case Activation::kGeluTanh: return ops::Activation::kGeluTanh;
+    case Activation::kRelu: return ops::Activation::kRelu;
+    case Activation::kSwiglu: return ops::Activation::kSwiglu;
+    case Activation::kGelu: break;
+  }
+  return ops::Activation::kGelu;
 }
 
 }  // namespace longhaul::models

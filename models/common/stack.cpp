@@ -11,16 +11,6 @@
 namespace longhaul::models {
 namespace {
 
-ops::Activation activation_of(Activation activation) {
-  switch (activation) {
-    case Activation::kGeluTanh: return ops::Activation::kGeluTanh;
-    case Activation::kRelu: return ops::Activation::kRelu;
-    case Activation::kSwiglu: return ops::Activation::kSwiglu;
-    case Activation::kGelu: break;
-  }
-  return ops::Activation::kGelu;
-}
-
 /// Rows [M, D] of x [B, N, D].
 Variable chosen(const Variable& x, const SequenceInfo& sequence) { return ops::gather_rows(ops::reshape(x, {sequence.batch * sequence.length, x.size(-1)}), sequence.rows); }
 
@@ -51,7 +41,7 @@ LayerStack::Layer::Layer(const BodyOptions& body, const MemoryOptions& memory, i
       mixer_norm(body.dim, body.bias, norm_options(body), init),
       feed_forward_norm(body.dim, body.bias, norm_options(body), init),
       feed_forward(body.dim, body.feedforward, body.bias, body.init_std, body.init_std / std::sqrt(2.0 * body.layers),
-                   {.activation = activation_of(body.activation), .chunk_rows = memory.chunk_feedforward}, init) {
+                   {.activation = feed_forward_activation(body), .chunk_rows = memory.chunk_feedforward}, init) {
   add("attention_norm", mixer_norm);
   add("attention", *mixer);
   if (source == Source::kCrossAttention) {

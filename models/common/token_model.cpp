@@ -46,10 +46,20 @@ SequenceInfo behind_prefix(const SequenceInfo& sequence, int64_t count, Device d
   return out;
 }
 
+/// Types of a question and the text that answers it: 0 for the question, where the task's focus is, 1 behind it (Devlin et al.
+/// 2019, section 4.2).
+Tensor question_types(const Tensor& focus) {
+  const Tensor out = Tensor::empty(focus.shape(), DType::kI32, focus.device());
+  if (focus.device().is_meta()) return out;
+  for (int64_t i = 0; i < focus.elements(); ++i) out.data<int32_t>()[i] = focus.data<uint8_t>()[i] == 0;
+  return out;
+}
+
 class TokenModel final : public LanguageModel {
  public:
   TokenModel(const ModelSpec& spec, const MixerFactory& mixers, nn::Initializer& init, const TokenModelParts& parts)
       : LanguageModel(spec, init.device()),
+        question_types_(spec.head.kind == HeadKind::kSpans && parts.input.token_types >= 2),
         embedding_(spec.options->body, spec.vocabulary, parts.input, init),
         head_(make_head(spec, parts.head, embedding_.table(), init)),
         stack_(spec.options->body, spec.memory, mixers, init) {
@@ -95,6 +105,7 @@ class TokenModel final : public LanguageModel {
   /// hidden(), or with `rows` [M] (numbers of rows of [B N]) these rows of it, [M, D].
   Variable hidden_rows(const ModelInputs& inputs, const Tensor& rows, const nn::StepContext& context) const {
     SequenceInfo sequence = sequence_of(inputs, 0);
+    if (question_types_ && inputs.focus.defined() && !inputs.token_types.defined()) sequence.token_types = question_types(inputs.focus);
     const Variable embedded = embedding_(inputs.tokens, sequence, context);  // [B, N, D]
     sequence.rows = rows;
     if (!prefix_.defined()) return stack_.forward(embedded, sequence, context);
@@ -112,6 +123,7 @@ class TokenModel final : public LanguageModel {
     return ops::embedding(prefix_, Tensor::of<int32_t>({batch, count}, rows, device()), prefix_.dtype());
   }
 
+  bool question_types_;
   TokenEmbedding embedding_;
   std::unique_ptr<Head> head_;
   LayerStack stack_;

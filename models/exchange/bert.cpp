@@ -87,7 +87,7 @@ BertLayout bert_layout(const PublicConfig& config, const BertDefaults& defaults,
   out.layout.token_types = config.count("type_vocab_size", 2);
   out.layout.padding_token = config.integer("pad_token_id", defaults.padding_token);
   out.layout.embedding_norm = true;
-  out.layout.head_transform = out.head == BertHead::kTokens;
+  out.layout.head_transform = out.head == BertHead::kTokens || (out.head == BertHead::kSpans && defaults.span_layer);
   return out;
 }
 

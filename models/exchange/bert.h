@@ -28,6 +28,7 @@ struct BertDefaults {
   int padding_token = 0;
   std::string token_head;       // a tensor that only models with this head have
   std::string class_head, span_head;
+  bool span_layer = false;  // the head for spans has a feed-forward layer
 };
 
 struct BertLayout {

@@ -93,6 +93,7 @@ std::string to_json(const ModelSpec& spec) {
   check<CheckpointError>(o.layout.position_offset == o.layout.padding_token + 1 && !o.layout.norm_after_dropout && !o.layout.scale_embeddings,
                          "[exchange] the public Longformer has model.position_offset = padding_token + 1, norm_after_dropout = false and scale_embeddings = false");
   const bool classes = spec.head.kind == HeadKind::kClasses, spans = spec.head.kind == HeadKind::kSpans;
+  check<CheckpointError>(!spans || !o.layout.head_transform, "[exchange] the public Longformer for question answering has model.head_transform = false, a single projection");
   std::string windows;
   for (int layer = 0; layer < o.body.layers; ++layer) windows += (layer == 0 ? "" : ", ") + std::to_string(2 * o.window_of(layer, false).left);
   return exchange::bert_json(o.body, o.layout, spec, classes ? "LongformerForSequenceClassification" : spans ? "LongformerForQuestionAnswering" : "LongformerForMaskedLM",

@@ -8,6 +8,7 @@
 #include "framework/ops/support.h"
 #include "models/common/self_attention.h"
 #include "models/common/token_model.h"
+#include "models/longformer/options.h"
 #include "framework/pattern/builders.h"
 
 namespace longhaul::models {
@@ -64,7 +65,14 @@ ModelBatch batch_of(const HeadSpec& head, Device device, int32_t filler = 0) {
       break;
     }
     case HeadKind::kClasses: batch.targets = Tensor::of<int32_t>({kRows}, {2, 0, -1}, device); break;
-    case HeadKind::kSpans: batch.targets = Tensor::of<int32_t>({kRows, 2}, {1, 5, 0, 3, -1, 0}, device); break;
+    case HeadKind::kSpans: {
+      batch.targets = Tensor::of<int32_t>({kRows, 2}, {2, 5, 0, 3, -1, 0}, device);
+      // A question of two, one and one tokens.
+      std::vector<uint8_t> focus(static_cast<size_t>(kRows * kLength), 0);
+      focus[0] = focus[1] = focus[7] = focus[14] = 1;
+      batch.inputs.focus = Tensor::of<uint8_t>({kRows, kLength}, focus, device);
+      break;
+    }
   }
   return batch;
 }
@@ -142,7 +150,7 @@ TEST_P(EveryHead, OutputsAreTheLogitsOfTheLoss) {
         for (int64_t i = 0; i < kLength; ++i) turned.push_back(logits.value().data<float>()[(b * kLength + i) * 2 + k]);
       }
     }
-    EXPECT_LT(turned[2 * kLength + 5], -1e8) << "padding of row 1";
+    EXPECT_LT(turned[2 * kLength + 5], -1e5) << "padding of row 1";
     logits = Variable(Tensor::of<float>({kRows, 2, kLength}, turned));
   }
   const auto found = ops::cross_entropy(logits, batch.targets, {});
@@ -156,7 +164,8 @@ INSTANTIATE_TEST_SUITE_P(Heads, EveryHead, ::testing::Values(
   Variant{"TokensTransformUntied", {}, Pooling::kFirst, {.transform = true}, false},
   Variant{"ClassesFirst", {HeadKind::kClasses, 3}},
   Variant{"ClassesMean", {HeadKind::kClasses, 3}, Pooling::kMean, {.class_activation = ops::UnaryOp::kGelu}},
-  Variant{"Spans", {HeadKind::kSpans}}), [](const auto& info) { return std::string(info.param.name); });
+  Variant{"Spans", {HeadKind::kSpans}},
+  Variant{"SpansLayer", {HeadKind::kSpans}, Pooling::kFirst, {.span_layer = true}}), [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Heads, ParametersOfTheTransformAreThoseOfThePublicLayout) {
   std::vector<std::string> names;
@@ -164,6 +173,47 @@ TEST(Heads, ParametersOfTheTransformAreThoseOfThePublicLayout) {
     if (p.name.starts_with("head.")) names.push_back(p.name);
   }
   EXPECT_EQ(names, (std::vector<std::string>{"head.dense.weight", "head.dense.bias", "head.norm.weight", "head.norm.bias", "head.bias"}));
+}
+
+TEST(Heads, NoSpanLiesInPaddingOrWhereTheInputsForbidIt) {
+  const auto chosen = [](bool layer, bool given) {
+    const auto model = encoder({"", {HeadKind::kSpans}, Pooling::kFirst, {.span_layer = layer}}, Device::cpu(), DType::kF32);
+    ModelInputs inputs = batch_of({HeadKind::kSpans}, Device::cpu()).inputs;
+    if (given) inputs.choosable = Tensor::of<uint8_t>({kRows, kLength}, std::vector<uint8_t>(static_cast<size_t>(kRows * kLength), 1));
+    const Tensor logits = model->logits(inputs, {}).value();
+    std::string out;
+    for (int64_t i = 0; i < kRows * kLength; ++i) {
+      const float* at = logits.data<float>() + 2 * i;
+      EXPECT_EQ(at[0] > -1e5f, at[1] > -1e5f);
+      out += at[0] > -1e5f ? 'x' : '-';
+    }
+    return out;
+  };
+  EXPECT_EQ(chosen(false, false), "xxxxxxx" "xxxx---" "x------");
+  EXPECT_EQ(chosen(true, false), "x-xxxxx" "xxxx---" "x------");  // BigBird: not in the question, but at its first token
+  EXPECT_EQ(chosen(true, true), std::string(21, 'x'));
+}
+
+TEST(Heads, TheTypesOfAQuestionAndItsContextComeFromTheFocus) {
+  const FamilyInfo* info = find_family("longformer");
+  auto options = info->make();
+  dynamic_cast<LongformerOptions&>(*options).layout.token_types = 2;
+  options->body.dim = 16, options->body.layers = 1, options->body.heads = 2;
+  info->resolve(*options, {.sequence_length = 12, .form = Form::kEncoder});
+  const ModelSpec spec{.family = "longformer", .options = options, .form = Form::kEncoder, .vocabulary = 11, .head = {HeadKind::kSpans}, .memory = {}};
+  const auto model = make_model(spec, 5, Device::cpu());
+  ModelInputs inputs = batch_of(spec.head, Device::cpu()).inputs;
+  const auto logits = [&] {
+    const Tensor found = model->logits(inputs, {}).value();
+    return std::vector<float>(found.data<float>(), found.data<float>() + found.elements());
+  };
+  const auto by_focus = logits();
+  std::vector<int32_t> types(static_cast<size_t>(kRows * kLength), 1);
+  types[0] = types[1] = types[7] = types[14] = 0;
+  inputs.token_types = Tensor::of<int32_t>({kRows, kLength}, types);
+  EXPECT_EQ(logits(), by_focus);
+  inputs.token_types = Tensor::zeros({kRows, kLength}, DType::kI32, Device::cpu());
+  EXPECT_NE(logits(), by_focus);
 }
 
 TEST(Heads, ClassesNeedAtLeastTwo) {

@@ -7,6 +7,7 @@
 #include "framework/base/io.h"
 #include "framework/checkpoint/safetensors.h"
 #include "models/bigbird/exchange.h"
+#include "models/bigbird/options.h"
 #include "models/exchange/families.h"
 #include "models/exchange/folder.h"
 #include "models/longformer/options.h"
@@ -25,12 +26,20 @@ using exchange::registered_families;
 using Json = nlohmann::json;
 
 const io::Path kCases = io::Path(source_folder()) / "tests" / "reference";
-const char* const kFolders[] = {"longformer/classify_cls", "longformer/mlm_globals", "longformer/mlm_no_globals_odd", "bigbird/classify_sparse", "bigbird/mlm_full", "bigbird/mlm_sparse_padded"};
+const char* const kFolders[] = {"longformer/classify_cls", "longformer/mlm_globals", "longformer/mlm_no_globals_odd", "longformer/spans_globals", "bigbird/classify_sparse", "bigbird/mlm_full", "bigbird/mlm_sparse_padded", "bigbird/spans_sparse"};
 
 ReferenceCase case_of(const std::string& name) {
   ReferenceCase out;
   out.folder = (kCases / name).string();
   return out;
+}
+
+/// A BigBird of a case, for a sequence of 50.
+PublicEncoder bigbird_of(const std::string& name) {
+  ReferenceCase reference = case_of(name);
+  reference.meta = "{}";
+  reference.tensors["input_ids"] = Tensor::zeros({1, 50}, DType::kI64, Device::cpu());
+  return open_bigbird(io::read_file(kCases / name / "config.json"), reference);
 }
 
 class EncoderExchange : public checkpoint::FolderTest {
@@ -155,13 +164,12 @@ TEST_F(EncoderExchange, AModelTrainedHereGetsAConfigurationThatReadsBack) {
     }
   }
   for (const char* key : {"attention_window", "hidden_size", "max_position_embeddings", "model_type", "num_hidden_layers", "type_vocab_size", "vocab_size", "layer_norm_eps", "architectures"}) EXPECT_TRUE(written.contains(key)) << key;
-  ReferenceCase full = case_of("bigbird/mlm_full");
-  full.tensors["input_ids"] = Tensor::zeros({1, 50}, DType::kI64, Device::cpu());
-  const PublicEncoder bigbird = open_bigbird(io::read_file(kCases / "bigbird/mlm_full" / "config.json"), full);
-  const Json big = Json::parse(bigbird_exchange().to_json(bigbird.spec)), big_original = Json::parse(io::read_file(kCases / "bigbird/mlm_full" / "config.json"));
-  for (const auto& [key, value] : big.items()) {
-    if (big_original.contains(key)) {
-      EXPECT_EQ(value, big_original.at(key)) << key;
+  for (const std::string name : {"bigbird/mlm_full", "bigbird/spans_sparse"}) {
+    const Json big = Json::parse(bigbird_exchange().to_json(bigbird_of(name).spec)), big_original = Json::parse(io::read_file(kCases / name / "config.json"));
+    for (const auto& [key, value] : big.items()) {
+      if (big_original.contains(key)) {
+        EXPECT_EQ(value, big_original.at(key)) << key;
+      }
     }
   }
 }
@@ -178,6 +186,18 @@ TEST_F(EncoderExchange, WhatThePublicLayoutCannotSayIsRefused) {
   EXPECT_EQ(refused([](auto& o) { o.body.norm = NormPlacement::kPre; }), "[exchange] model.norm: the public layout knows post only");
   EXPECT_NE(refused([](auto& o) { o.dilation = {1, 2}; }).find("without dilation"), std::string::npos);
   EXPECT_NE(refused([](auto& o) { o.global_tokens = GlobalChoice::kNone; }).find("other than none"), std::string::npos);
+
+  // The layer before the head for answers is BigBird's alone.
+  ModelSpec spans = bigbird_of("bigbird/spans_sparse").spec;
+  auto blocks = std::make_shared<BigBirdOptions>(dynamic_cast<const BigBirdOptions&>(*spans.options));
+  blocks->layout.head_transform = false;
+  spans.options = blocks;
+  EXPECT_NE(message_of([&] { bigbird_exchange().to_json(spans); }).find("BigBird for question answering has model.head_transform = true"), std::string::npos);
+  spans = open_longformer(io::read_file(kCases / "longformer/spans_globals" / "config.json"), case_of("longformer/spans_globals")).spec;
+  auto windows = std::make_shared<LongformerOptions>(dynamic_cast<const LongformerOptions&>(*spans.options));
+  windows->layout.head_transform = true;
+  spans.options = windows;
+  EXPECT_NE(message_of([&] { longformer_exchange().to_json(spans); }).find("Longformer for question answering has model.head_transform = false"), std::string::npos);
 }
 
 }  // namespace
