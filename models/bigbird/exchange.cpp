@@ -28,6 +28,13 @@ struct Reading {
   exchange::BertLayout bert;
   std::shared_ptr<BigBirdOptions> options;
   exchange::NameMap names;
+
+  ModelSpec spec() const {
+    ModelSpec out = bert.spec();
+    out.family = "bigbird";
+    out.options = options;
+    return out;
+  }
 };
 
 exchange::NameMap names_of(const exchange::BertLayout& bert, const std::set<std::string>& tensors) {
@@ -113,7 +120,7 @@ exchange::Family bigbird_exchange() {
   family.read = [](const std::string& config, const std::set<std::string>& tensors) {
     const Reading reading = read(config, tensors);
     return exchange::FamilyReading{reading.names, exchange::model_yaml("bigbird", *reading.options, exchange::objective_of(reading.bert.head), reading.options->body.max_positions, reading.bert.labels),
-                                   exchange::LongerPositions{"position_embedding.weight", "max_position_embeddings", 0}};
+                                   exchange::LongerPositions{"position_embedding.weight", "max_position_embeddings", 0}, reading.spec()};
   };
   family.to_json = to_json;
   return family;
@@ -135,9 +142,7 @@ std::map<std::string, Tensor> drawn_blocks(const BlockOptions& blocks, const Bod
 
 PublicEncoder open_bigbird(const std::string& config_json, const ReferenceCase& reference) {
   const Reading reading = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
-  PublicEncoder out{reading.bert.spec(), reading.names};
-  out.spec.family = "bigbird";
-  out.spec.options = reading.options;
+  PublicEncoder out{reading.spec(), reading.names};
   if (reading.bert.head == BertHead::kSpans) out.question_end = static_cast<int32_t>(exchange::PublicConfig(config_json).integer("sep_token_id", 66));
   out.aux = drawn_blocks(reading.options->blocks, reading.options->body, reference);
   return out;

@@ -12,14 +12,6 @@
 namespace longhaul::models {
 namespace {
 
-/// Everything config.json and the names of the tensors say.
-struct Reading {
-  std::shared_ptr<BigBirdPegasusOptions> options;
-  exchange::NameMap names;
-  int64_t vocabulary = 0;
-  int32_t end = 0, pad = 0;
-};
-
 exchange::NameMap names_of(const exchange::BartLayout& layout) {
   exchange::NameMap map;
   exchange::add_bart_names(map, layout);
@@ -30,12 +22,13 @@ exchange::NameMap names_of(const exchange::BartLayout& layout) {
   return map;
 }
 
-Reading read(const std::string& config_json, const std::set<std::string>& tensors) {
+/// Everything config.json and the names of the tensors say.
+PublicSequenceModel read(const std::string& config_json, const std::set<std::string>& tensors) {
   const exchange::PublicConfig config(config_json);
   exchange::BartLayout layout = exchange::bart_layout(config, {.prefix = "model.", .vocabulary = 96103, .layers = 16, .activation = "gelu_new"}, tensors);
   layout.encoder.attention_bias = config.boolean("use_bias", false);
-  Reading out{std::make_shared<BigBirdPegasusOptions>(), names_of(layout), layout.vocabulary, config.count("eos_token_id", 1, 0), config.count("pad_token_id", 0, 0)};
-  BigBirdPegasusOptions& o = *out.options;
+  const auto options = std::make_shared<BigBirdPegasusOptions>();
+  BigBirdPegasusOptions& o = *options;
   o.body = layout.encoder;
   o.body.norm = NormPlacement::kPre;
   o.decoder = layout.decoder;
@@ -47,7 +40,7 @@ Reading read(const std::string& config_json, const std::set<std::string>& tensor
   const std::string type = config.text("attention_type", "block_sparse");
   check<CheckpointError>(type == "block_sparse" || type == "original_full", "[exchange] config.json: attention_type = \"{}\": expected block_sparse or original_full", type);
   o.blocks.sparse = type == "block_sparse";
-  return out;
+  return {public_spec("bigbird_pegasus", options, layout.vocabulary), names_of(layout), config.count("eos_token_id", 1, 0), config.count("pad_token_id", 0, 0)};
 }
 
 std::string to_json(const ModelSpec& spec) {
@@ -76,8 +69,8 @@ exchange::Family bigbird_pegasus_exchange() {
   family.name = "bigbird_pegasus";
   family.model_types = {"bigbird_pegasus"};
   family.read = [](const std::string& config, const std::set<std::string>& tensors) {
-    const Reading reading = read(config, tensors);
-    return exchange::FamilyReading{reading.names, exchange::model_yaml("bigbird_pegasus", *reading.options, "seq2seq", reading.options->body.max_positions)};
+    const PublicSequenceModel model = read(config, tensors);
+    return exchange::FamilyReading{model.names, exchange::model_yaml("bigbird_pegasus", *model.spec.options, "seq2seq", model.spec.options->body.max_positions), {}, model.spec};
   };
   family.to_json = to_json;
   return family;
@@ -85,16 +78,9 @@ exchange::Family bigbird_pegasus_exchange() {
 
 std::shared_ptr<const ReferenceLoader> bigbird_pegasus_reference() {
   return std::make_shared<SequenceReference>("bigbird_pegasus", [](const std::string& config_json, const ReferenceCase& reference) {
-    const Reading reading = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
-    PublicSequenceModel out;
-    out.spec.family = "bigbird_pegasus";
-    out.spec.form = Form::kEncoderDecoder;
-    out.spec.vocabulary = reading.vocabulary;
-    out.spec.options = reading.options;
-    out.names = reading.names;
-    out.end = reading.end;
-    out.pad = reading.pad;
-    out.aux = drawn_blocks(reading.options->blocks, reading.options->body, reference);
+    PublicSequenceModel out = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
+    const auto& options = dynamic_cast<const BigBirdPegasusOptions&>(*out.spec.options);
+    out.aux = drawn_blocks(options.blocks, options.body, reference);
     return out;
   });
 }

@@ -1,4 +1,4 @@
-// defines: PublicSequenceModel, SequenceReference
+// defines: PublicSequenceModel, public_spec, SequenceReference
 #pragma once
 #include <functional>
 #include <map>
@@ -18,6 +18,16 @@ struct PublicSequenceModel {
   int32_t end = 0, pad = 0;                  // ids: after the last target token, and behind that
   std::map<std::string, Tensor> aux = {};    // recorded randomness as this build draws it
 };
+
+/// What an encoder-decoder of a public checkpoint is made with.
+inline ModelSpec public_spec(const std::string& family, std::shared_ptr<const FamilyOptions> options, int64_t vocabulary) {
+  ModelSpec out;
+  out.family = family;
+  out.options = std::move(options);
+  out.form = Form::kEncoderDecoder;
+  out.vocabulary = vocabulary;
+  return out;
+}
 
 /// Runs stored cases of encoder-decoders: logits, loss, hidden states of both sides, gradients, and greedy generation with
 /// the cache.

@@ -1,4 +1,4 @@
-// defines: Family, FamilyReading, LongerPositions, ImportReport, import_model, read_public, tensor_names, export_model
+// defines: Family, FamilyReading, LongerPositions, ImportReport, import_model, read_public, tensor_names, public_files, export_model
 #pragma once
 #include <functional>
 #include <optional>
@@ -30,6 +30,7 @@ struct FamilyReading {
   NameMap names;
   std::string yaml;  // the text of config.yaml
   std::optional<LongerPositions> positions = {};
+  std::optional<ModelSpec> spec = {};  // the model that `yaml` describes
 };
 
 /// What a family brings. All functions throw CheckpointError or ConfigError for configurations they cannot represent.
@@ -68,10 +69,14 @@ std::set<std::string> tensor_names(const io::Path& folder);
 /// The tensors of a public folder under our names. throws CheckpointError as import_model does
 std::vector<checkpoint::NamedTensor> read_public(const io::Path& folder, const NameMap& map);
 
-/// Writes the public folder `out` from a model folder or a checkpoint folder. `trained` is the model of the configuration; it is
-/// used when the folder has no public.json. Floating-point tensors whose dtype has changed since
-/// the import (by training) are converted back. throws CheckpointError
-void export_model(const io::Path& model, const io::Path& out, const ModelSpec& trained,
+/// What of its public folder a run that goes on from an imported model keeps in its checkpoints, by file name: public.json,
+/// public.safetensors, tokenizer files. Empty for a model that was not imported. throws CheckpointError
+std::map<std::string, std::string> public_files(const io::Path& model);
+
+/// Writes the public folder `out` from a model folder or a checkpoint folder. `trained` is the model of a checkpoint's
+/// configuration, nothing for a folder as it was imported. With public.json the public configuration comes back, with what
+/// training has changed; tensors have the public dtypes again. throws CheckpointError
+void export_model(const io::Path& model, const io::Path& out, const std::optional<ModelSpec>& trained,
                   const std::vector<Family>& families);
 
 }  // namespace longhaul::models::exchange

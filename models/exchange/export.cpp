@@ -51,6 +51,32 @@ SafetensorsItem assembled(const SafetensorsEntry& entry, const NameMap& map, con
   return {.name = entry.name, .tensor = out, .raw = {}, .raw_bytes = {}};
 }
 
+// `text`, the config.json of the model `before`, with the keys that say something else of `now`. Returns whether the model's
+// class is still the same.
+bool change_config(std::string& text, const Family& family, const ModelSpec& before, const ModelSpec& now) {
+  const auto old_keys = nlohmann::json::parse(family.to_json(before));
+  const auto new_keys = nlohmann::ordered_json::parse(family.to_json(now));
+  auto config = nlohmann::ordered_json::parse(text);
+  for (const auto& [key, value] : new_keys.items()) {
+    if (!old_keys.contains(key) || old_keys[key] != nlohmann::json(value)) config[key] = value;
+  }
+  for (const auto& [key, value] : old_keys.items()) {
+    if (!new_keys.contains(key)) config.erase(key);
+  }
+  text = config.dump(2) + "\n";
+  return old_keys.value("architectures", nlohmann::json()) == nlohmann::json(new_keys.value("architectures", nlohmann::ordered_json()));
+}
+
+// A tensor that the public layout has no name for would be lost.
+void check_all_are_named(const NameMap& map, const SafetensorsReader& ours, const Family& family) {
+  std::set<std::string> named;
+  for (const NameRule& rule : map.rules) named.insert(rule.our_name);
+  for (const SafetensorsEntry& entry : ours.header().entries) {
+    check<CheckpointError>(named.contains(entry.name), "[exchange] {}: the tensor \"{}\" has no place in the public layout of \"{}\"",
+                           ours.path().string(), entry.name, family.name);
+  }
+}
+
 // The files of a model that was trained here: one, with every tensor once, in the dtype it has.
 std::vector<PublicFile> fresh_files(const NameMap& map, const SafetensorsReader& ours) {
   PublicFile file{.name = "model.safetensors", .metadata = {{"format", "pt"}}, .tensors = {}};
@@ -72,9 +98,29 @@ std::vector<PublicFile> fresh_files(const NameMap& map, const SafetensorsReader&
   return {std::move(file)};
 }
 
+// Whether the public files have a place for every tensor of the model, in its shape. One that a folder may lack while it is
+// zero needs none as long as it is.
+bool have_place(const std::vector<PublicFile>& files, const NameMap& map, const SafetensorsReader& ours) {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const PublicFile& file : files) {
+    for (const SafetensorsEntry& entry : file.tensors) shapes[entry.name] = entry.shape;
+  }
+  std::set<std::string> unused;
+  for (const NameRule& rule : map.rules) {
+    if (map.zeros.contains(rule.our_name) && ours.read_bytes(ours.entry(rule.our_name)).find_first_not_of('\0') == std::string::npos) unused.insert(rule.public_name);
+  }
+  for (const PublicFile& file : fresh_files(map, ours)) {
+    for (const SafetensorsEntry& entry : file.tensors) {
+      const auto found = shapes.find(entry.name);
+      if (found == shapes.end() ? !unused.contains(entry.name) : found->second != entry.shape) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
-void export_model(const io::Path& model, const io::Path& out, const ModelSpec& trained,
+void export_model(const io::Path& model, const io::Path& out, const std::optional<ModelSpec>& trained,
                   const std::vector<Family>& families) {
   const std::vector<checkpoint::Damage> damage = checkpoint::verify(model);
   if (!damage.empty()) throw CheckpointError(damage.front().message);
@@ -82,20 +128,31 @@ void export_model(const io::Path& model, const io::Path& out, const ModelSpec& t
   const bool imported = io::exists(model / kPublicJson);
   PublicFolder folder;
   if (imported) folder = PublicFolder::parse(io::read_file(model / kPublicJson), (model / kPublicJson).string());
-  const Family& family = family_named(imported ? folder.family : trained.family, families);
+  check<CheckpointError>(imported || trained, "[exchange] {} was not imported", model.string());
+  const Family& family = family_named(imported ? folder.family : trained->family, families);
   if (!imported) {
     check<CheckpointError>(family.to_json != nullptr,
                            "[exchange] {} was not imported, and the family \"{}\" has no public layout for new models",
                            model.string(), family.name);
-    folder.config = family.to_json(trained);
+    folder.config = family.to_json(*trained);
     folder.others = other_files(model);
   }
   std::set<std::string> named;
   for (const PublicFile& file : folder.files) {
     for (const SafetensorsEntry& entry : file.tensors) named.insert(entry.name);
   }
+  if (imported && trained) {
+    check<CheckpointError>(trained->family == family.name, "[exchange] {}: the family \"{}\" of its configuration is not \"{}\", which was imported",
+                           model.string(), trained->family, family.name);
+    const FamilyReading before = family.reading_of(folder.config, named);
+    if (before.spec && !change_config(folder.config, family, *before.spec, *trained)) named.clear();
+  }
   const NameMap map = family.reading_of(folder.config, named).names;
-  if (!imported) folder.files = fresh_files(map, ours);
+  check_all_are_named(map, ours, family);
+  if (trained && !have_place(folder.files, map, ours)) {
+    folder.files = fresh_files(map, ours);
+    std::erase(folder.others, kWeightsIndex);
+  }
 
   std::map<std::string, std::string> stored_as;
   for (const TiedName& tied : map.tied) stored_as[tied.alias] = tied.stored;

@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "framework/base/error.h"
+#include "models/exchange/exchange.h"
 
 namespace longhaul::models::exchange {
 namespace {
@@ -14,12 +16,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kWeights = "model.safetensors";
-constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr std::array kOthers = {"added_tokens.json",
                                 "chat_template.jinja",
                                 "generation_config.json",
                                 "merges.txt",
-                                kIndex,
+                                kWeightsIndex,
                                 "sentencepiece.bpe.model",
                                 "special_tokens_map.json",
                                 "spiece.model",
@@ -109,8 +110,10 @@ PublicFolder PublicFolder::parse(std::string_view text, const std::string& where
   }
   for (const PublicFile& file : out.files)
     check<CheckpointError>(plain(file.name), "[exchange] {}: \"{}\" is no plain file name", where, file.name);
-  for (const std::string& name : out.others)
-    check<CheckpointError>(plain(name), "[exchange] {}: \"{}\" is no plain file name", where, name);
+  for (const std::string& name : out.others) {
+    const bool known = std::find(kOthers.begin(), kOthers.end(), name) != kOthers.end();
+    check<CheckpointError>(known, "[exchange] {}: \"{}\" is no file of a tokenizer or of generation", where, name);
+  }
   return out;
 }
 
@@ -122,13 +125,23 @@ std::vector<std::string> other_files(const io::Path& folder) {
   return out;
 }
 
+std::map<std::string, std::string> public_files(const io::Path& model) {
+  const io::Path path = model / kPublicJson;
+  if (!io::exists(path)) return {};
+  std::map<std::string, std::string> out = {{kPublicJson, io::read_file(path)}};
+  std::vector<std::string> names = PublicFolder::parse(out.at(kPublicJson), path.string()).others;
+  if (io::exists(model / kPublicBuffers)) names.emplace_back(kPublicBuffers);
+  for (const std::string& name : names) out[name] = io::read_file(model / name);
+  return out;
+}
+
 std::vector<std::string> weight_files(const io::Path& folder) {
   if (io::exists(folder / kWeights)) return {kWeights};
-  const io::Path index = folder / kIndex;
+  const io::Path index = folder / kWeightsIndex;
   check<CheckpointError>(
       io::exists(index),
       "[exchange] {} holds neither {} nor {}\n  hint: weights in other formats must be converted to safetensors first",
-      folder.string(), kWeights, kIndex);
+      folder.string(), kWeights, kWeightsIndex);
   const Json json = Json::parse(io::read_file(index, kMostJsonBytes), nullptr, false);
   check<CheckpointError>(json.is_object() && json.contains("weight_map") && json["weight_map"].is_object(),
                          "[exchange] {}: there is no object \"weight_map\"", index.string());

@@ -13,6 +13,7 @@ namespace longhaul::models::exchange {
 inline constexpr const char* kPublicJson = "public.json";
 inline constexpr const char* kPublicBuffers = "public.safetensors";
 inline constexpr const char* kConfigJson = "config.json";
+inline constexpr const char* kWeightsIndex = "model.safetensors.index.json";
 inline constexpr const char* kConfigYaml = "config.yaml";
 
 /// A folder that is filled under a temporary name and appears whole at commit(); without it everything is removed.

@@ -11,14 +11,6 @@
 namespace longhaul::models {
 namespace {
 
-/// Everything config.json and the names of the tensors say.
-struct Reading {
-  std::shared_ptr<LedOptions> options;
-  exchange::NameMap names;
-  int64_t vocabulary = 0;
-  int32_t end = 0, pad = 0;
-};
-
 exchange::NameMap names_of(const exchange::BartLayout& layout) {
   exchange::NameMap map;
   exchange::add_bart_names(map, layout);
@@ -31,12 +23,13 @@ exchange::NameMap names_of(const exchange::BartLayout& layout) {
   return map;
 }
 
-Reading read(const std::string& config_json, const std::set<std::string>& tensors) {
+/// Everything config.json and the names of the tensors say.
+PublicSequenceModel read(const std::string& config_json, const std::set<std::string>& tensors) {
   const exchange::PublicConfig config(config_json);
   exchange::BartLayout layout = exchange::bart_layout(config, {.prefix = "led.", .vocabulary = 50265, .layers = 12, .activation = "gelu"}, tensors);
   layout.embedding_norm = true;
-  Reading out{std::make_shared<LedOptions>(), names_of(layout), layout.vocabulary, config.count("eos_token_id", 2, 0), config.count("pad_token_id", 1, 0)};
-  LedOptions& o = *out.options;
+  const auto options = std::make_shared<LedOptions>();
+  LedOptions& o = *options;
   o.body = layout.encoder;
   o.body.norm = NormPlacement::kPost;
   o.body.max_positions = config.count("max_encoder_position_embeddings", 16384);
@@ -50,7 +43,7 @@ Reading read(const std::string& config_json, const std::set<std::string>& tensor
     check<CheckpointError>(window > 0 && window % 2 == 0, "[exchange] config.json: attention_window = {}: expected an even number above 0, half of it on each side", window);
     o.window.push_back(window / 2);
   }
-  return out;
+  return {public_spec("led", options, layout.vocabulary), names_of(layout), config.count("eos_token_id", 2, 0), config.count("pad_token_id", 1, 0)};
 }
 
 std::string to_json(const ModelSpec& spec) {
@@ -79,9 +72,9 @@ exchange::Family led_exchange() {
   family.name = "led";
   family.model_types = {"led"};
   family.read = [](const std::string& config, const std::set<std::string>& tensors) {
-    const Reading reading = read(config, tensors);
-    return exchange::FamilyReading{reading.names, exchange::model_yaml("led", *reading.options, "seq2seq", reading.options->body.max_positions),
-                                   exchange::LongerPositions{"encoder.position_embedding.weight", "max_encoder_position_embeddings", 0}};
+    const PublicSequenceModel model = read(config, tensors);
+    return exchange::FamilyReading{model.names, exchange::model_yaml("led", *model.spec.options, "seq2seq", model.spec.options->body.max_positions),
+                                   exchange::LongerPositions{"encoder.position_embedding.weight", "max_encoder_position_embeddings", 0}, model.spec};
   };
   family.to_json = to_json;
   return family;
@@ -89,16 +82,10 @@ exchange::Family led_exchange() {
 
 std::shared_ptr<const ReferenceLoader> led_reference() {
   return std::make_shared<SequenceReference>("led", [](const std::string& config_json, const ReferenceCase& reference) {
-    const Reading reading = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
-    reading.options->global_tokens = GlobalChoice::kData;  // the case marks its global tokens
-    PublicSequenceModel out;
-    out.spec.family = "led";
-    out.spec.form = Form::kEncoderDecoder;
-    out.spec.vocabulary = reading.vocabulary;
-    out.spec.options = reading.options;
-    out.names = reading.names;
-    out.end = reading.end;
-    out.pad = reading.pad;
+    PublicSequenceModel out = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
+    const auto options = std::make_shared<LedOptions>(dynamic_cast<const LedOptions&>(*out.spec.options));
+    options->global_tokens = GlobalChoice::kData;  // the case marks its global tokens
+    out.spec.options = options;
     return out;
   });
 }

@@ -26,6 +26,13 @@ struct Reading {
   exchange::BertLayout bert;
   std::shared_ptr<LongformerOptions> options;
   exchange::NameMap names;
+
+  ModelSpec spec() const {
+    ModelSpec out = bert.spec();
+    out.family = "longformer";
+    out.options = options;
+    return out;
+  }
 };
 
 std::vector<int64_t> one_sided(const std::vector<int64_t>& total, int layers) {
@@ -109,7 +116,7 @@ exchange::Family longformer_exchange() {
   family.read = [](const std::string& config, const std::set<std::string>& tensors) {
     const Reading reading = read(config, tensors);
     return exchange::FamilyReading{reading.names, exchange::model_yaml("longformer", *reading.options, exchange::objective_of(reading.bert.head), reading.options->body.max_positions, reading.bert.labels),
-                                   exchange::LongerPositions{"position_embedding.weight", "max_position_embeddings", reading.bert.layout.position_offset}};
+                                   exchange::LongerPositions{"position_embedding.weight", "max_position_embeddings", reading.bert.layout.position_offset}, reading.spec()};
   };
   family.to_json = to_json;
   return family;
@@ -117,9 +124,7 @@ exchange::Family longformer_exchange() {
 
 PublicEncoder open_longformer(const std::string& config_json, const ReferenceCase& reference) {
   const Reading reading = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
-  PublicEncoder out{reading.bert.spec(), reading.names};
-  out.spec.family = "longformer";
-  out.spec.options = reading.options;
+  PublicEncoder out{reading.spec(), reading.names};
   return out;
 }
 

@@ -183,10 +183,13 @@ exchange::Family transfo_xl_exchange() {
   exchange::Family family;
   family.name = "transformer_xl";
   family.model_types = {"transfo-xl"};
-  family.names = [](const std::string& config) { return read_transfo_xl(config).names; };
-  family.to_yaml = [](const std::string& config) {
+  family.read = [](const std::string& config, const std::set<std::string>&) {
     const PublicTransfoXl read = read_transfo_xl(config);
-    return exchange::model_yaml("transformer_xl", *read.options, "causal", read.options->memory.length);
+    ModelSpec spec;
+    spec.family = "transformer_xl";
+    spec.options = read.options;
+    spec.vocabulary = read.vocabulary;
+    return exchange::FamilyReading{read.names, exchange::model_yaml("transformer_xl", *read.options, "causal", read.options->memory.length), {}, spec};
   };
   family.to_json = to_json;
   return family;

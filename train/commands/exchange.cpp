@@ -53,10 +53,9 @@ int64_t vocabulary_rows(const checkpoint::SafetensorsReader& weights) {
 
 int run_export(const ExportOptions& options, Console& console) {
   const io::Path model = checkpoint::resolve_model(options.model);
-  // A model that was not imported says its family in its configuration.
-  const bool imported = io::exists(model / "public.json");
-  models::ModelSpec trained;
-  if (!imported) {
+  // A folder as it was imported says everything in public.json, a checkpoint in its configuration.
+  std::optional<models::ModelSpec> trained;
+  if (checkpoint::read_manifest(model).step > 0 || !io::exists(model / "public.json")) {
     const config::Config config = config::load_config((model / "config.yaml").string(), {}, config::Purpose::kModel).config;
     const checkpoint::SafetensorsReader weights(model / checkpoint::file_name(checkpoint::Section::kModel));
     trained = train::model_spec(config, vocabulary_rows(weights));

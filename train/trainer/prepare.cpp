@@ -5,6 +5,7 @@
 #include "framework/base/error.h"
 #include "framework/base/log.h"
 #include "framework/tensor/memory.h"
+#include "models/exchange/exchange.h"
 #include "train/config/load.h"
 #include "train/config/resume.h"
 #include "train/trainer/ending.h"
@@ -39,6 +40,17 @@ void describe_session(RunInfo& info, const config::Config& config) {
   ++info.sessions;
 }
 
+/// The tokenizer that belongs to a model, empty where nothing says which.
+std::string tokenizer_hash_of(const io::Path& model) {
+  const std::string known = checkpoint::read_manifest(model).tokenizer_hash;
+  if (!known.empty()) return known;
+  try {
+    return data::load_tokenizer_folder(model.string())->hash_hex();
+  } catch (const DataError&) {
+    return {};  // an imported folder without a tokenizer, or with one that is not read here
+  }
+}
+
 Prepared prepare_new(const config::Config& config, const RunFolder& folder) {
   Prepared out{.config = config,
                .folder = folder,
@@ -46,15 +58,18 @@ Prepared prepare_new(const config::Config& config, const RunFolder& folder) {
                .corpora = {},
                .init_from = {},
                .from = std::nullopt,
+               .public_files = {},
                .is_new = true};
   if (!config.run.init_from.empty()) out.init_from = checkpoint::resolve_model(config.run.init_from);
   auto tokenizer = make_tokenizer(config, out.init_from);
   if (!out.init_from.empty()) {
-    const std::string known = checkpoint::read_manifest(out.init_from).tokenizer_hash;
+    const std::string known = tokenizer_hash_of(out.init_from);
     check<DataError>(known.empty() || known == tokenizer->hash_hex(),
                      "[tokenizer] run.init_from: {} was trained with another tokenizer than this configuration names\n"
                      "  hint: set data.tokenizer to the tokenizer files in that folder",
                      out.init_from.string());
+    // The public configuration names ids of the public tokenizer.
+    if (!known.empty()) out.public_files = models::exchange::public_files(out.init_from);
   }
   resolve_labels(out.config);
   out.corpora = open_corpora(out.config, std::move(tokenizer));
@@ -84,7 +99,7 @@ void open_same_inputs(Prepared& run) {
 
 Prepared prepare_existing(const config::Config& given, const TrainingOptions& options, const RunFolder& folder) {
   Prepared out{
-      .config = given, .folder = folder, .info = folder.read_info(), .corpora = {}, .init_from = {}, .from = {}};
+      .config = given, .folder = folder, .info = folder.read_info(), .corpora = {}, .init_from = {}, .from = {}, .public_files = {}};
   const config::Config before = config::load_config(folder.config().string()).config;
   if (out.config.train.micro_batch == 0) out.config.train.micro_batch = before.train.micro_batch;
   if (out.config.data.objective.labels.empty()) out.config.data.objective.labels = before.data.objective.labels;
@@ -110,6 +125,8 @@ Prepared prepare_existing(const config::Config& given, const TrainingOptions& op
     log::info("[resume] {} holds no checkpoint yet; the run starts at step 1", folder.path().string());
     if (!given.run.init_from.empty()) out.init_from = checkpoint::resolve_model(given.run.init_from);
   }
+  const io::Path origin = out.from ? out.from->folder : out.init_from;
+  if (!origin.empty() && tokenizer_hash_of(origin) == out.info.tokenizer_hash) out.public_files = models::exchange::public_files(origin);
   record_changes(out.info, comparison.may_change, step);
   describe_session(out.info, out.config);
   return out;
@@ -159,7 +176,7 @@ Prepared prepare(const config::Config& config, const TrainingOptions& options, c
 Prepared prepare_replay(const RunFolder& folder) {
   const config::Config config = config::load_config(folder.config().string()).config;
   Prepared out{
-      .config = config, .folder = folder, .info = folder.read_info(), .corpora = {}, .init_from = {}, .from = {}};
+      .config = config, .folder = folder, .info = folder.read_info(), .corpora = {}, .init_from = {}, .from = {}, .public_files = {}};
   open_same_inputs(out);
   if (!config.run.init_from.empty()) out.init_from = checkpoint::resolve_model(config.run.init_from);
   return out;

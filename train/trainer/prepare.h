@@ -32,6 +32,7 @@ struct Prepared {
   Corpora corpora;
   io::Path init_from;                               // model folder of a new run, or empty
   std::optional<checkpoint::FoundCheckpoint> from;  // to continue; nothing: step 0
+  std::map<std::string, std::string> public_files;  // of an imported model it began with, see exchange::public_files
   bool is_new = false;
   bool finished = false;  // nothing is left to do; info.summary says what was done
 };

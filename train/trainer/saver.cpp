@@ -18,12 +18,15 @@ Saver::Saver(const Prepared& prepared, const checkpoint::StateRegistry& registry
     : registry_(registry), folder_(prepared.folder.checkpoints()), options_(prepared.config.train.checkpoint) {
   content_.files["config.yaml"] = config::resolved_yaml(prepared.config);
   for (const auto& [name, text] : prepared.corpora.tokenizer->files()) content_.files[name] = text;
+  // The same tokenizer as its public files say it.
+  for (const auto& [name, text] : prepared.public_files) content_.files[name] = text;
   content_.tokenizer_hash = prepared.corpora.tokenizer->hash_hex();
   content_.data_hashes = content_hashes(prepared.corpora);
 }
 
 void Saver::check_room() const {
   uint64_t bytes = kSmallFiles;
+  for (const auto& [name, text] : content_.files) bytes += text.size();
   const checkpoint::CapturedState state = checkpoint::capture(registry_);
   for (const auto& [section, tensors] : state.tensors) {
     for (const checkpoint::NamedTensor& tensor : tensors) bytes += static_cast<uint64_t>(tensor.tensor.bytes());
