@@ -95,6 +95,24 @@ struct Caption {
   }
 };
 
+constexpr size_t kLineLetters = 104;  // that fit a picture's width
+
+/// The text cut between words into lines, as XML has to write it.
+std::vector<std::string> note_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  size_t letters = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(' ', at), text.size());
+    const bool fits = !lines.empty() && letters + 1 + (end - at) <= kLineLetters;
+    if (fits) lines.back() += ' ';
+    else lines.emplace_back(), letters = 0;
+    letters += end - at + (fits ? 1 : 0);
+    for (const char c : text.substr(at, end - at)) lines.back() += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
+    at = end + 1;
+  }
+  return lines;
+}
+
 }  // namespace
 
 std::string text_picture(const Pattern& pattern, int layout, int cells) {
@@ -114,19 +132,22 @@ std::string text_picture(const Pattern& pattern, int layout, int cells) {
   return out;
 }
 
-std::string svg_picture(const Pattern& pattern, int layout, int cells) {
+std::string svg_picture(const Pattern& pattern, const std::string& note, int layout, int cells) {
   const Grid grid = draw(pattern, layout, cells);
   const double size = 640.0 / static_cast<double>(std::max<int64_t>({grid.rows, grid.columns, 1}));
   const double width = size * static_cast<double>(grid.columns), height = size * static_cast<double>(grid.rows);
   const Caption caption(pattern, grid);
+  std::vector<std::string> lines = {caption.counts, caption.cut};
+  for (std::string& line : note_lines(note)) lines.push_back(std::move(line));
+  lines.emplace_back("keys, left to right; queries, top to bottom");
+  const auto top = static_cast<double>(18 * lines.size() + 12);
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0f}\" height=\"{:.0f}\" font-family=\"sans-serif\" "
       "font-size=\"12\">\n"
-      "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"20\" y=\"20\">{}</text>\n"
-      "<text x=\"20\" y=\"38\">{}</text>\n"
-      "<text x=\"20\" y=\"56\" fill=\"#555\">keys, left to right; queries, top to bottom</text>\n<g "
-      "transform=\"translate(20,66)\" fill=\"#1f4e79\" shape-rendering=\"crispEdges\">\n",
-      std::max(width + 40, 680.0), height + 86, caption.counts, caption.cut);
+      "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+      std::max(width + 40, 680.0), height + top + 20);
+  for (size_t i = 0; i < lines.size(); ++i) out += fmt::format("<text x=\"20\" y=\"{}\" fill=\"{}\">{}</text>\n", 20 + 18 * i, i < 2 ? "black" : "#555", lines[i]);
+  out += fmt::format("<g transform=\"translate(20,{:.0f})\" fill=\"#1f4e79\" shape-rendering=\"crispEdges\">\n", top);
   for (int64_t r = 0; r < grid.rows; ++r) {
     for (int64_t c = 0; c < grid.columns;) {
       const double share = grid.share(pattern, r, c);

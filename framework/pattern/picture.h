@@ -13,7 +13,7 @@ namespace longhaul {
 
 /// Characters " .:+#", from nothing to all visible; a header line with sizes, visited tiles and visible pairs.
 std::string text_picture(const Pattern& pattern, int layout = 0, int cells = 64);
-/// A standalone SVG document.
-std::string svg_picture(const Pattern& pattern, int layout = 0, int cells = 256);
+/// A standalone SVG document; `note` stands under the counts, in as many lines as it needs.
+std::string svg_picture(const Pattern& pattern, const std::string& note = {}, int layout = 0, int cells = 256);
 
 }  // namespace longhaul

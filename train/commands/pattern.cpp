@@ -60,7 +60,7 @@ int run_pattern(const PatternOptions& options, Console& console) {
   check<ConfigError>(family->pattern != nullptr, "[pattern] {} has no fixed pattern", family->name);
   const Pattern pattern = family->pattern(*wanted, wanted->body.form, Extent::square(options.length));
   const std::string formula = family->cost.empty() ? "" : "cost of a layer: " + family->cost + "\n";
-  if (!options.out.empty()) io::replace_file(options.out, svg ? svg_picture(pattern) : text_picture(pattern) + formula);
+  if (!options.out.empty()) io::replace_file(options.out, svg ? svg_picture(pattern, family->name + ", " + formula.substr(0, formula.find('\n'))) : text_picture(pattern) + formula);
   if (!options.json) {
     if (options.out.empty()) console.stream(text_picture(pattern) + formula);
     return 0;

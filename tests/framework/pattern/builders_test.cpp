@@ -1,5 +1,6 @@
 #include "framework/pattern/builders.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -166,6 +167,26 @@ TEST(PatternPicture, ScalesToLongSequences) {
   const std::string svg = svg_picture(pattern::causal(Extent::square(65536)));
   EXPECT_EQ(svg.compare(0, 4, "<svg"), 0);
   EXPECT_LT(svg.size(), 200000u);
+}
+
+TEST(PatternPicture, ANoteStandsUnderTheCounts) {
+  const Pattern pattern = pattern::sliding_window(Extent::square(128), 1, 0);
+  std::string note;
+  for (int i = 0; i < 50; ++i) note += fmt::format("{}word{}", i == 0 ? "" : " ", i);
+  const std::string svg = svg_picture(pattern, note + " a<b&c>d");
+  EXPECT_NE(svg.find("255 pairs visible"), std::string::npos);
+  EXPECT_NE(svg.find(">3 tiles of 64 x 64 visited, 0 of them full<"), std::string::npos) << svg.substr(0, 400);
+  EXPECT_NE(svg.find("a&lt;b&amp;c&gt;d</text>"), std::string::npos);
+  // Every word, in lines that fit.
+  std::string told;
+  for (size_t at = svg.find("<text"); at != std::string::npos; at = svg.find("<text", at + 1)) {
+    const size_t begin = svg.find('>', at) + 1;
+    const std::string line = svg.substr(begin, svg.find('<', begin) - begin);
+    EXPECT_LE(line.size(), 130u);
+    told += line + " ";
+  }
+  EXPECT_NE(told.find(note), std::string::npos);
+  EXPECT_NE(svg_picture(pattern).find("keys, left to right"), std::string::npos);
 }
 
 }  // namespace
