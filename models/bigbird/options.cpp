@@ -26,14 +26,14 @@ void block_fields(FieldVisitor& v, BlockOptions& o) {
 void check_blocks(const BlockOptions& o, const BodyOptions& body, int64_t length, const Complain& complain) {
   if (o.random == RandomRule::kCounter || !o.sparse) return;
   if (o.extra_globals > 0) {
-    complain("random", "= public has no table for extra_globals; use model.random = counter");
+    complain("random", "has no table for extra_globals; use model.random = counter");
     return;
   }
   if (length <= o.full_below()) return;
   try {
     public_random_blocks({.length = length, .block = o.block, .slots = o.random_blocks, .heads = body.heads}, body.max_positions, 0);
   } catch (const ConfigError& error) {
-    complain("random", fmt::format("= public has no table here: {}", error.what()));
+    complain("random", fmt::format("has no table here: {}", error.what()));
   }
 }
 
@@ -53,7 +53,7 @@ FamilyInfo bigbird_family() {
     check_body(o.body, context, complain);
     if (o.body.form == Form::kDecoder) {
       complain("family",
-               "= bigbird is two-sided: its global blocks see the whole sequence and are seen by all, so a token would see "
+               "is two-sided: its global blocks see the whole sequence and are seen by all, so a token would see "
                "the future; set data.objective = masked (or another one for encoders), or use longformer for a decoder");
     }
     check_blocks(o.blocks, o.body, context.sequence_length, complain);

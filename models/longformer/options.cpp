@@ -83,7 +83,7 @@ void check_longformer(const LongformerOptions& o, const ModelContext& context, c
   check_windows(o, complain);
   check_globals(o, context, complain);
   if (o.body.positions == Positions::kRotary && o.global_tokens != GlobalChoice::kNone) {
-    complain("positions", "= rotary turns queries and keys of one projection; global rows have their own: use model.global_tokens = none, or other positions");
+    complain("positions", "turns queries and keys of one projection, and global rows have their own; use model.global_tokens = none, or other positions");
   }
 }
 

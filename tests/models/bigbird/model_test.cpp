@@ -79,10 +79,10 @@ TEST(BigBirdOptionsTest, ConflictsAreNamed) {
   };
   EXPECT_EQ(said([](auto&) {}), "");
   EXPECT_EQ(said([](auto&) {}, Form::kDecoder),
-            "family: = bigbird is two-sided: its global blocks see the whole sequence and are seen by all, so a token would see the future; "
+            "family: is two-sided: its global blocks see the whole sequence and are seen by all, so a token would see the future; "
             "set data.objective = masked (or another one for encoders), or use longformer for a decoder");
-  EXPECT_EQ(said([](auto& o) { o.blocks.random = RandomRule::kPublic, o.blocks.extra_globals = 4; }), "random: = public has no table for extra_globals; use model.random = counter");
-  EXPECT_NE(said([](auto& o) { o.blocks.random = RandomRule::kPublic, o.blocks.block = 8, o.blocks.short_full = false; }).find("random: = public has no table here: [bigbird] 40 tokens in blocks of 8"), std::string::npos);
+  EXPECT_EQ(said([](auto& o) { o.blocks.random = RandomRule::kPublic, o.blocks.extra_globals = 4; }), "random: has no table for extra_globals; use model.random = counter");
+  EXPECT_NE(said([](auto& o) { o.blocks.random = RandomRule::kPublic, o.blocks.block = 8, o.blocks.short_full = false; }).find("random: has no table here: [bigbird] 40 tokens in blocks of 8"), std::string::npos);
   EXPECT_EQ(said([](auto& o) { o.layout.norm_after_dropout = true; }), "norm_after_dropout: has no effect unless model.embedding_norm = true");
   EXPECT_EQ(said([](auto& o) { o.layout.position_offset = 2, o.body.positions = Positions::kNone; }), "position_offset: needs model.positions = learned");
 }

@@ -134,7 +134,7 @@ TEST(LongformerOptionsTest, ConflictsAreNamed) {
             "global_tokens: would let a token see the future: in the second layer a global token has seen all of it; a decoder needs model.global_tokens = none");
   EXPECT_EQ(said([](auto& o) { o.window = {0}; }, Form::kDecoder), "window: of a decoder counts the query's own key: it is 1 or more");
   EXPECT_EQ(said([](auto& o) { o.body.kv_heads = 1, o.dilation = {1, 2}; }), "dilation: differs between heads that share keys: it needs model.kv_heads = model.heads");
-  EXPECT_EQ(said([](auto& o) { o.body.positions = Positions::kRotary; }), "positions: = rotary turns queries and keys of one projection; global rows have their own: use model.global_tokens = none, or other positions");
+  EXPECT_EQ(said([](auto& o) { o.body.positions = Positions::kRotary; }), "positions: turns queries and keys of one projection, and global rows have their own; use model.global_tokens = none, or other positions");
   EXPECT_EQ(said([](auto& o) { o.window = {1000}; }), "");  // more than the sequence: full attention
 }
 

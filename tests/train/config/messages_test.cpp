@@ -98,7 +98,7 @@ TEST_P(Messages, NameKeysThatExplainKnows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, Messages,
-                         testing::Values("types.txt", "unknown.txt", "conflicts.txt", "sources.txt", "yaml.txt"),
+                         testing::Values("types.txt", "unknown.txt", "conflicts.txt", "encoders.txt", "sources.txt", "yaml.txt"),
                          [](const auto& info) {
                            const std::string name = info.param;
                            return name.substr(0, name.find('.'));
