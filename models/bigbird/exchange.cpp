@@ -1,11 +1,13 @@
 #include "models/bigbird/exchange.h"
 
+#include <nlohmann/json.hpp>
+
 #include "framework/base/error.h"
 #include "models/bigbird/options.h"
 #include "models/bigbird/random_blocks.h"
-#include "models/exchange/bart.h"
 #include "models/exchange/bert.h"
 #include "models/exchange/model_yaml.h"
+#include "models/exchange/reference.h"
 
 namespace longhaul::models {
 namespace {
@@ -46,28 +48,13 @@ exchange::NameMap names_of(const exchange::BertLayout& bert, const std::set<std:
   for (const std::string& name : {bert.prefix + "pooler.", std::string("cls.seq_relationship.")}) {
     for (const char* part : {"weight", "bias"}) map.buffers.push_back(name + part);
   }
-  switch (bert.head) {
-    case BertHead::kTokens:
-      exchange::add_linear(map, 1, "cls.predictions.transform.dense", "head.dense", true);
-      exchange::add_linear(map, 1, "cls.predictions.transform.LayerNorm", "head.norm", true);
-      exchange::add_decoder_bias(map, "cls.predictions.bias", "cls.predictions.decoder.bias", bert.vocabulary, tensors);
-      if (bert.body.tied_embeddings) {
-        map.tied.push_back({"cls.predictions.decoder.weight", bert.prefix + "embeddings.word_embeddings.weight"});
-      } else {
-        map.rules.push_back({"cls.predictions.decoder.weight", "head.weight"});
-      }
-      break;
-    case BertHead::kClasses:
-      exchange::add_linear(map, 1, "classifier.dense", "head.dense", true);
-      exchange::add_linear(map, 1, "classifier.out_proj", "head.out", true);
-      break;
-    case BertHead::kSpans:
-      exchange::add_linear(map, 1, "qa_classifier.intermediate.dense", "head.feed_forward.in", true);
-      exchange::add_linear(map, 1, "qa_classifier.output.dense", "head.feed_forward.out", true);
-      exchange::add_linear(map, 1, "qa_classifier.output.LayerNorm", "head.norm", true);
-      exchange::add_linear(map, 1, "qa_classifier.qa_outputs", "head.out", true);
-      break;
-    case BertHead::kNone: break;
+  const std::string head = "cls.predictions.";
+  exchange::add_head_names(map, bert, {head + "transform.dense", head + "transform.LayerNorm", head + "bias", head + "decoder"}, tensors);
+  if (bert.head == BertHead::kSpans) {
+    exchange::add_linear(map, 1, "qa_classifier.intermediate.dense", "head.feed_forward.in", true);
+    exchange::add_linear(map, 1, "qa_classifier.output.dense", "head.feed_forward.out", true);
+    exchange::add_linear(map, 1, "qa_classifier.output.LayerNorm", "head.norm", true);
+    exchange::add_linear(map, 1, "qa_classifier.qa_outputs", "head.out", true);
   }
   return map;
 }
@@ -83,35 +70,42 @@ Reading read(const std::string& config_json, const std::set<std::string>& tensor
   BigBirdOptions& o = *out.options;
   o.body = out.bert.body;
   o.layout = out.bert.layout;
-  o.blocks.block = config.count("block_size", 64);
-  o.blocks.random_blocks = config.count("num_random_blocks", 3, 0);
-  o.blocks.random = RandomRule::kPublicTraining;
-  const std::string type = config.text("attention_type", "block_sparse");
-  check<CheckpointError>(type == "block_sparse" || type == "original_full", "[exchange] config.json: attention_type = \"{}\": expected block_sparse or original_full", type);
-  o.blocks.sparse = type == "block_sparse";
+  o.blocks = read_public_blocks(config);
   out.names = names_of(out.bert, tensors);
   return out;
 }
 
 std::string to_json(const ModelSpec& spec) {
   const auto& o = dynamic_cast<const BigBirdOptions&>(*spec.options);
-  check<CheckpointError>(o.blocks.extra_globals == 0 && o.blocks.short_full, "[exchange] the public BigBird has model.extra_globals = 0 and short_full = true");
-  check<CheckpointError>(o.blocks.random != RandomRule::kCounter || o.blocks.random_blocks == 0 || !o.blocks.sparse,
-                         "[exchange] the public BigBird draws its own random blocks; a model trained with model.random = counter would see others there");
+  nlohmann::ordered_json more = {{"model_type", "big_bird"}, {"rescale_embeddings", o.layout.scale_embeddings}, {"use_bias", o.body.attention_bias}};
+  write_public_blocks(more, o.blocks, "BigBird");
   const bool classes = spec.head.kind == HeadKind::kClasses, spans = spec.head.kind == HeadKind::kSpans;
   check<CheckpointError>(!spans || o.layout.head_transform, "[exchange] the public BigBird for question answering has model.head_transform = true, a feed-forward layer before its head");
   check<CheckpointError>(o.layout.position_offset == 0 && o.layout.norm_after_dropout, "[exchange] the public BigBird has model.position_offset = 0 and norm_after_dropout = true");
-  const auto flag = [](bool on) { return std::string(on ? "true" : "false"); };
-  return exchange::bert_json(o.body, o.layout, spec, classes ? "BigBirdForSequenceClassification" : spans ? "BigBirdForQuestionAnswering" : "BigBirdForMaskedLM",
-                             {{"attention_type", o.blocks.sparse ? "\"block_sparse\"" : "\"original_full\""},
-                              {"block_size", std::to_string(o.blocks.block)},
-                              {"model_type", "\"big_bird\""},
-                              {"num_random_blocks", std::to_string(o.blocks.random_blocks)},
-                              {"rescale_embeddings", flag(o.layout.scale_embeddings)},
-                              {"use_bias", flag(o.body.attention_bias)}});
+  return exchange::bert_json(o.body, o.layout, spec, classes ? "BigBirdForSequenceClassification" : spans ? "BigBirdForQuestionAnswering" : "BigBirdForMaskedLM", more);
 }
 
 }  // namespace
+
+BlockOptions read_public_blocks(const exchange::PublicConfig& config) {
+  BlockOptions out;
+  out.block = config.count("block_size", 64);
+  out.random_blocks = config.count("num_random_blocks", 3, 0);
+  out.random = RandomRule::kPublicTraining;
+  const std::string type = config.text("attention_type", "block_sparse");
+  check<CheckpointError>(type == "block_sparse" || type == "original_full", "[exchange] config.json: attention_type = \"{}\": expected block_sparse or original_full", type);
+  out.sparse = type == "block_sparse";
+  return out;
+}
+
+void write_public_blocks(nlohmann::ordered_json& to, const BlockOptions& blocks, const char* model) {
+  check<CheckpointError>(blocks.extra_globals == 0 && blocks.short_full, "[exchange] the public {} has model.extra_globals = 0 and short_full = true", model);
+  check<CheckpointError>(blocks.random != RandomRule::kCounter || blocks.random_blocks == 0 || !blocks.sparse,
+                         "[exchange] the public {} draws its own random blocks; a model trained with model.random = counter would see others there", model);
+  to["attention_type"] = blocks.sparse ? "block_sparse" : "original_full";
+  to["block_size"] = blocks.block;
+  to["num_random_blocks"] = blocks.random_blocks;
+}
 
 exchange::Family bigbird_exchange() {
   exchange::Family family;

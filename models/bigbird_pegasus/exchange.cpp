@@ -7,7 +7,6 @@
 #include "models/bigbird_pegasus/options.h"
 #include "models/common/sequence_reference.h"
 #include "models/exchange/bart.h"
-#include "models/exchange/model_yaml.h"
 
 namespace longhaul::models {
 namespace {
@@ -34,29 +33,19 @@ PublicSequenceModel read(const std::string& config_json, const std::set<std::str
   o.decoder = layout.decoder;
   o.body.max_positions = o.decoder.max_positions = config.count("max_position_embeddings", 4096);
   o.scale_embeddings = config.boolean("scale_embedding", true);
-  o.blocks.block = config.count("block_size", 64);
-  o.blocks.random_blocks = config.count("num_random_blocks", 3, 0);
-  o.blocks.random = RandomRule::kPublicTraining;
-  const std::string type = config.text("attention_type", "block_sparse");
-  check<CheckpointError>(type == "block_sparse" || type == "original_full", "[exchange] config.json: attention_type = \"{}\": expected block_sparse or original_full", type);
-  o.blocks.sparse = type == "block_sparse";
+  o.blocks = read_public_blocks(config);
   return {public_spec("bigbird_pegasus", options, layout.vocabulary), names_of(layout), config.count("eos_token_id", 1, 0), config.count("pad_token_id", 0, 0)};
 }
 
 std::string to_json(const ModelSpec& spec) {
   const auto& o = dynamic_cast<const BigBirdPegasusOptions&>(*spec.options);
-  check<CheckpointError>(o.blocks.short_full, "[exchange] model.short_full: the public BigBird-Pegasus knows true only");
-  check<CheckpointError>(o.blocks.random != RandomRule::kCounter || o.blocks.random_blocks == 0 || !o.blocks.sparse,
-                         "[exchange] the public BigBird-Pegasus draws its own random blocks; a model trained with model.random = counter would see others there");
   check<CheckpointError>(o.decoder.max_positions == o.body.max_positions, "[exchange] model.decoder_max_positions: the public BigBird-Pegasus knows max_positions for both sides only");
   nlohmann::ordered_json json;
   json["architectures"] = {"BigBirdPegasusForConditionalGeneration"};
-  json["attention_type"] = o.blocks.sparse ? "block_sparse" : "original_full";
-  json["block_size"] = o.blocks.block;
+  write_public_blocks(json, o.blocks, "BigBird-Pegasus");
   exchange::write_bart_json(json, o.body, o.decoder, NormPlacement::kPre, spec.vocabulary);
   json["max_position_embeddings"] = o.body.max_positions;
   json["model_type"] = "bigbird_pegasus";
-  json["num_random_blocks"] = o.blocks.random_blocks;
   json["scale_embedding"] = o.scale_embeddings;
   json["use_bias"] = o.body.attention_bias;
   return json.dump(2) + "\n";
@@ -64,24 +53,12 @@ std::string to_json(const ModelSpec& spec) {
 
 }  // namespace
 
-exchange::Family bigbird_pegasus_exchange() {
-  exchange::Family family;
-  family.name = "bigbird_pegasus";
-  family.model_types = {"bigbird_pegasus"};
-  family.read = [](const std::string& config, const std::set<std::string>& tensors) {
-    const PublicSequenceModel model = read(config, tensors);
-    return exchange::FamilyReading{model.names, exchange::model_yaml("bigbird_pegasus", *model.spec.options, "seq2seq", model.spec.options->body.max_positions), {}, model.spec};
-  };
-  family.to_json = to_json;
-  return family;
-}
+exchange::Family bigbird_pegasus_exchange() { return sequence_exchange("bigbird_pegasus", "bigbird_pegasus", read, to_json); }
 
 std::shared_ptr<const ReferenceLoader> bigbird_pegasus_reference() {
-  return std::make_shared<SequenceReference>("bigbird_pegasus", [](const std::string& config_json, const ReferenceCase& reference) {
-    PublicSequenceModel out = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
-    const auto& options = dynamic_cast<const BigBirdPegasusOptions&>(*out.spec.options);
-    out.aux = drawn_blocks(options.blocks, options.body, reference);
-    return out;
+  return sequence_reference("bigbird_pegasus", read, [](PublicSequenceModel& model, const ReferenceCase& reference) {
+    const auto& options = dynamic_cast<const BigBirdPegasusOptions&>(*model.spec.options);
+    model.aux = drawn_blocks(options.blocks, options.body, reference);
   });
 }
 

@@ -11,29 +11,9 @@
 namespace longhaul::models {
 namespace {
 
-constexpr int64_t kIgnored = -100;  // label of a position that is not scored
-
-/// Whole numbers of the case as T; undefined where the case lacks them.
-template <typename T>
-Tensor whole_numbers(const ReferenceCase& reference, const std::string& name) {
-  const auto found = reference.tensors.find(name);
-  if (found == reference.tensors.end()) return {};
-  check<DataError>(found->second.dtype() == DType::kI64, "[parity] {}: {} holds no whole numbers", reference.name, name);
-  std::vector<T> values;
-  const int64_t* data = found->second.data<int64_t>();
-  for (int64_t i = 0; i < found->second.elements(); ++i) values.push_back(data[i] == kIgnored ? T(-1) : static_cast<T>(data[i]));
-  return Tensor::of<T>(found->second.shape(), values, reference.device);
-}
-
-Tensor needed(const ReferenceCase& reference, const std::string& name) {
-  const Tensor out = whole_numbers<int32_t>(reference, name);
-  check<DataError>(out.defined(), "[parity] {}: there is no {}", reference.name, name);
-  return out;
-}
-
 /// First and last position of each row, [B, 2]; -1 where it lies behind the row, which the public code does not score.
 Tensor span_labels(const ReferenceCase& reference, int64_t length) {
-  const Tensor ends[] = {needed(reference, "start_positions"), needed(reference, "end_positions")};
+  const Tensor ends[] = {needed_ids(reference, "start_positions"), needed_ids(reference, "end_positions")};
   std::vector<int32_t> values;
   for (int64_t b = 0; b < ends[0].elements(); ++b) {
     for (const Tensor& end : ends) values.push_back(end.data<int32_t>()[b] < length ? end.data<int32_t>()[b] : -1);
@@ -71,8 +51,6 @@ Tensor span_logits(const Tensor& logits, int64_t column) {
 
 }  // namespace
 
-bool in_training(const ReferenceCase& reference) { return nlohmann::json::parse(reference.meta).value("mode", "eval") == "train"; }
-
 std::map<std::string, Tensor> EncoderReference::run(const ReferenceCase& reference) const {
   const io::Path folder(reference.folder);
   const PublicEncoder facts = open_(io::read_file(folder / "config.json"), reference);
@@ -82,13 +60,13 @@ std::map<std::string, Tensor> EncoderReference::run(const ReferenceCase& referen
   const nn::StepContext context{.training = in_training(reference)};
 
   ModelInputs inputs;
-  inputs.tokens = needed(reference, "input_ids");
-  inputs.valid = whole_numbers<uint8_t>(reference, "attention_mask");
-  inputs.focus = whole_numbers<uint8_t>(reference, "global_attention_mask");
-  inputs.token_types = whole_numbers<int32_t>(reference, "token_type_ids");
+  inputs.tokens = needed_ids(reference, "input_ids");
+  inputs.valid = stored_flags(reference, "attention_mask");
+  inputs.focus = stored_flags(reference, "global_attention_mask");
+  inputs.token_types = stored_ids(reference, "token_type_ids");
   const bool spans = facts.spec.head.kind == HeadKind::kSpans;
   if (spans) mark_questions(inputs, facts.question_end);
-  const Tensor labels = spans ? span_labels(reference, inputs.tokens.size(1)) : needed(reference, "labels");
+  const Tensor labels = spans ? span_labels(reference, inputs.tokens.size(1)) : needed_ids(reference, "labels");
   const int32_t* label = labels.data<int32_t>();
   const auto scored = std::count_if(label, label + labels.elements(), [](int32_t target) { return target >= 0; });
 

@@ -32,7 +32,4 @@ class EncoderReference final : public ReferenceLoader {
   Open open_;
 };
 
-/// True for a case recorded in training mode.
-bool in_training(const ReferenceCase& reference);
-
 }  // namespace longhaul::models

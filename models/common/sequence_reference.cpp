@@ -7,31 +7,11 @@
 #include "framework/base/error.h"
 #include "framework/base/io.h"
 #include "framework/ops/support.h"
-#include "models/common/encoder_reference.h"
+#include "models/exchange/model_yaml.h"
 #include "models/exchange/reference.h"
 
 namespace longhaul::models {
 namespace {
-
-constexpr int64_t kIgnored = -100;  // label of a position that is not scored
-
-/// A tensor of whole numbers of the case as T; undefined where the case lacks it.
-template <typename T>
-Tensor whole_numbers(const ReferenceCase& reference, const std::string& name) {
-  const auto found = reference.tensors.find(name);
-  if (found == reference.tensors.end()) return {};
-  check<DataError>(found->second.dtype() == DType::kI64 && found->second.rank() == 2, "[parity] {}: {} is no table of whole numbers", reference.name, name);
-  std::vector<T> values;
-  const int64_t* data = found->second.data<int64_t>();
-  for (int64_t i = 0; i < found->second.elements(); ++i) values.push_back(data[i] == kIgnored ? T(-1) : static_cast<T>(data[i]));
-  return Tensor::of<T>(found->second.shape(), values, reference.device);
-}
-
-Tensor needed(const ReferenceCase& reference, const std::string& name) {
-  const Tensor out = whole_numbers<int32_t>(reference, name);
-  check<DataError>(out.defined(), "[parity] {}: there is no {}", reference.name, name);
-  return out;
-}
 
 int64_t scored(const Tensor& targets) {
   return std::count_if(targets.data<int32_t>(), targets.data<int32_t>() + targets.elements(), [](int32_t target) { return target >= 0; });
@@ -67,6 +47,27 @@ Tensor greedy(const SequenceModel& model, const PublicSequenceModel& facts, cons
 
 }  // namespace
 
+exchange::Family sequence_exchange(const std::string& family, const std::string& model_type, ReadSequenceModel read,
+                                   std::function<std::string(const ModelSpec& trained)> to_json, std::optional<exchange::LongerPositions> positions) {
+  exchange::Family out;
+  out.name = family;
+  out.model_types = {model_type};
+  out.read = [family, read = std::move(read), positions = std::move(positions)](const std::string& config, const std::set<std::string>& tensors) {
+    const PublicSequenceModel model = read(config, tensors);
+    return exchange::FamilyReading{model.names, exchange::model_yaml(family, *model.spec.options, "seq2seq", model.spec.options->body.max_positions), positions, model.spec};
+  };
+  out.to_json = std::move(to_json);
+  return out;
+}
+
+std::shared_ptr<const ReferenceLoader> sequence_reference(const std::string& family, ReadSequenceModel read, std::function<void(PublicSequenceModel&, const ReferenceCase&)> adapt) {
+  return std::make_shared<SequenceReference>(family, [read = std::move(read), adapt = std::move(adapt)](const std::string& config_json, const ReferenceCase& reference) {
+    PublicSequenceModel out = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
+    adapt(out, reference);
+    return out;
+  });
+}
+
 std::map<std::string, Tensor> SequenceReference::run(const ReferenceCase& reference) const {
   const io::Path folder(reference.folder);
   const PublicSequenceModel facts = open_(io::read_file(folder / "config.json"), reference);
@@ -77,11 +78,11 @@ std::map<std::string, Tensor> SequenceReference::run(const ReferenceCase& refere
 
   std::vector<Variable> encoder_states, decoder_states;
   ModelInputs source, target;
-  source.tokens = needed(reference, "input_ids");
-  source.valid = whole_numbers<uint8_t>(reference, "attention_mask");
-  source.focus = whole_numbers<uint8_t>(reference, "global_attention_mask");
-  target.tokens = needed(reference, "decoder_input_ids");
-  const Tensor labels = needed(reference, "labels");
+  source.tokens = needed_ids(reference, "input_ids");
+  source.valid = stored_flags(reference, "attention_mask");
+  source.focus = stored_flags(reference, "global_attention_mask");
+  target.tokens = needed_ids(reference, "decoder_input_ids");
+  const Tensor labels = needed_ids(reference, "labels");
   std::map<std::string, Tensor> out = facts.aux;
   {
     ModelInputs seen_source = source, seen_target = target;

@@ -1,11 +1,13 @@
-// defines: PublicSequenceModel, public_spec, SequenceReference
+// defines: PublicSequenceModel, ReadSequenceModel, public_spec, sequence_exchange, SequenceReference, sequence_reference
 #pragma once
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
-#include "models/exchange/name_map.h"
+#include "models/exchange/exchange.h"
 #include "models/model.h"
 #include "models/parity.h"
 
@@ -19,6 +21,9 @@ struct PublicSequenceModel {
   std::map<std::string, Tensor> aux = {};    // recorded randomness as this build draws it
 };
 
+/// What config.json and the names of the tensors that are there say of a model.
+using ReadSequenceModel = std::function<PublicSequenceModel(const std::string& config_json, const std::set<std::string>& tensors)>;
+
 /// What an encoder-decoder of a public checkpoint is made with.
 inline ModelSpec public_spec(const std::string& family, std::shared_ptr<const FamilyOptions> options, int64_t vocabulary) {
   ModelSpec out;
@@ -28,6 +33,10 @@ inline ModelSpec public_spec(const std::string& family, std::shared_ptr<const Fa
   out.vocabulary = vocabulary;
   return out;
 }
+
+/// Public folders of a family of encoder-decoders.
+exchange::Family sequence_exchange(const std::string& family, const std::string& model_type, ReadSequenceModel read,
+                                   std::function<std::string(const ModelSpec& trained)> to_json, std::optional<exchange::LongerPositions> positions = {});
 
 /// Runs stored cases of encoder-decoders: logits, loss, hidden states of both sides, gradients, and greedy generation with
 /// the cache.
@@ -43,5 +52,8 @@ class SequenceReference final : public ReferenceLoader {
   std::string system_;
   Open open_;
 };
+
+/// Stored cases of a family of encoder-decoders; `adapt` sets what the case itself says.
+std::shared_ptr<const ReferenceLoader> sequence_reference(const std::string& family, ReadSequenceModel read, std::function<void(PublicSequenceModel&, const ReferenceCase&)> adapt);
 
 }  // namespace longhaul::models

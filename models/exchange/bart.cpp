@@ -5,39 +5,6 @@
 #include "framework/base/error.h"
 
 namespace longhaul::models::exchange {
-namespace {
-
-Activation activation_named(const std::string& name) {
-  if (name == "gelu") return Activation::kGelu;
-  if (name == "gelu_new" || name == "gelu_fast" || name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
-  if (name == "relu") return Activation::kRelu;
-  fail<CheckpointError>("[exchange] config.json: activation_function = \"{}\" is not supported\n  hint: gelu, gelu_new, gelu_fast, gelu_pytorch_tanh and relu are", name);
-}
-
-std::string activation_name(Activation activation) {
-  switch (activation) {
-    case Activation::kGelu: return "gelu";
-    case Activation::kGeluTanh: return "gelu_new";
-    case Activation::kRelu: return "relu";
-    case Activation::kSwiglu: break;
-  }
-  fail<CheckpointError>("[exchange] model.activation = swiglu: the public layout knows gelu, gelu_tanh and relu only");
-}
-
-}  // namespace
-
-void add_projections(NameMap& map, int64_t layers, const std::vector<std::string>& public_names, const std::string& our_name, int64_t width, bool bias) {
-  for (size_t part = 0; part < public_names.size(); ++part) {
-    const Part rows{.axis = 0, .begin = static_cast<int64_t>(part) * width, .size = width};
-    const Part ours = public_names.size() == 1 ? Part{} : rows;
-    map.add_layers(layers, {public_names[part] + ".weight", our_name + ".weight", false, {}, ours});
-    if (bias) map.add_layers(layers, {public_names[part] + ".bias", our_name + ".bias", false, {}, ours});
-  }
-}
-
-void add_linear(NameMap& map, int64_t layers, const std::string& public_name, const std::string& our_name, bool bias) {
-  add_projections(map, layers, {public_name}, our_name, 0, bias);
-}
 
 BartLayout bart_layout(const PublicConfig& config, const BartDefaults& defaults, const std::set<std::string>& tensors) {
   BartLayout out;
@@ -55,7 +22,7 @@ BartLayout bart_layout(const PublicConfig& config, const BartDefaults& defaults,
   out.decoder.heads = config.count("decoder_attention_heads", 16);
   out.decoder.feedforward = config.count("decoder_ffn_dim", 4096);
   check<CheckpointError>(body.dim % out.decoder.heads == 0, "[exchange] config.json: decoder_attention_heads = {} does not divide d_model = {}", out.decoder.heads, body.dim);
-  body.activation = activation_named(config.text("activation_function", defaults.activation));
+  body.activation = config.activation("activation_function", defaults.activation);
   body.norm_eps = 1e-5;
   body.positions = Positions::kLearned;
   // A model without a head has no output projection of its own.

@@ -1,4 +1,4 @@
-// defines: exchange::BartLayout, BartDefaults, bart_layout, write_bart_json, add_bart_names, add_projections, add_linear
+// defines: exchange::BartLayout, BartDefaults, bart_layout, write_bart_json, add_bart_names
 #pragma once
 #include <nlohmann/json_fwd.hpp>
 #include <set>
@@ -37,11 +37,5 @@ void write_bart_json(nlohmann::ordered_json& to, const BodyOptions& encoder, con
 
 /// Every tensor but those of the encoder's self-attention.
 void add_bart_names(NameMap& map, const BartLayout& layout);
-
-/// Query, key and value of width `width` that are parts of one tensor of ours, weight and, with `bias`, bias. `public_name` holds
-/// "{}" for the layer.
-void add_projections(NameMap& map, int64_t layers, const std::vector<std::string>& public_names, const std::string& our_name, int64_t width, bool bias);
-/// One linear layer or norm.
-void add_linear(NameMap& map, int64_t layers, const std::string& public_name, const std::string& our_name, bool bias);
 
 }  // namespace longhaul::models::exchange

@@ -3,27 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/base/error.h"
-#include "models/exchange/bart.h"
 
 namespace longhaul::models::exchange {
 namespace {
-
-Activation hidden_activation(const std::string& name) {
-  if (name == "gelu") return Activation::kGelu;
-  if (name == "gelu_new" || name == "gelu_fast" || name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
-  if (name == "relu") return Activation::kRelu;
-  fail<CheckpointError>("[exchange] config.json: hidden_act = \"{}\" is not supported\n  hint: gelu, gelu_new, gelu_fast, gelu_pytorch_tanh and relu are", name);
-}
-
-std::string name_of(Activation activation) {
-  switch (activation) {
-    case Activation::kGelu: return "gelu";
-    case Activation::kGeluTanh: return "gelu_new";
-    case Activation::kRelu: return "relu";
-    case Activation::kSwiglu: break;
-  }
-  fail<CheckpointError>("[exchange] model.activation = swiglu has no place in this public layout");
-}
 
 BertHead head_of(const PublicConfig& config, const BertDefaults& defaults, const std::set<std::string>& tensors) {
   if (!tensors.empty()) {
@@ -74,7 +56,7 @@ BertLayout bert_layout(const PublicConfig& config, const BertDefaults& defaults,
   check<CheckpointError>(body.dim % body.heads == 0, "[exchange] config.json: num_attention_heads = {} does not divide hidden_size = {}", body.heads, body.dim);
   body.head_dim = body.dim / body.heads;
   body.feedforward = config.count("intermediate_size", 3072);
-  body.activation = hidden_activation(config.text("hidden_act", defaults.activation));
+  body.activation = config.activation("hidden_act", defaults.activation);
   body.norm = NormPlacement::kPost;
   body.norm_eps = config.number("layer_norm_eps", defaults.norm_eps);
   body.positions = Positions::kLearned;
@@ -106,6 +88,9 @@ void add_bert_names(NameMap& map, const BertLayout& layout) {
   add_linear(map, layers, theirs + "output.LayerNorm", ours + "feed_forward_norm", true);
 }
 
+namespace {
+
+/// The bias of a token head's projection, which checkpoints store under one name, the other or both, or leave out where it is 0.
 void add_decoder_bias(NameMap& map, const std::string& name, const std::string& alias, int64_t vocabulary, const std::set<std::string>& tensors) {
   const bool alone = tensors.contains(alias) && !tensors.contains(name);
   map.rules.push_back({alone ? alias : name, "head.bias"});
@@ -113,7 +98,25 @@ void add_decoder_bias(NameMap& map, const std::string& name, const std::string& 
   map.zeros["head.bias"] = Shape{vocabulary};
 }
 
-std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, const ModelSpec& spec, const std::string& architecture, const std::vector<std::pair<std::string, std::string>>& more) {
+}  // namespace
+
+void add_head_names(NameMap& map, const BertLayout& layout, const TokenHeadNames& names, const std::set<std::string>& tensors) {
+  if (layout.head == BertHead::kClasses) {
+    add_linear(map, 1, "classifier.dense", "head.dense", true);
+    add_linear(map, 1, "classifier.out_proj", "head.out", true);
+  }
+  if (layout.head != BertHead::kTokens) return;
+  add_linear(map, 1, names.dense, "head.dense", true);
+  add_linear(map, 1, names.norm, "head.norm", true);
+  add_decoder_bias(map, names.bias, names.decoder + ".bias", layout.vocabulary, tensors);
+  if (layout.body.tied_embeddings) {
+    map.tied.push_back({names.decoder + ".weight", layout.prefix + "embeddings.word_embeddings.weight"});
+  } else {
+    map.rules.push_back({names.decoder + ".weight", "head.weight"});
+  }
+}
+
+std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, const ModelSpec& spec, const std::string& architecture, const nlohmann::ordered_json& more) {
   const auto need = [](bool holds, const char* key, const char* expected) {
     check<CheckpointError>(holds, "[exchange] model.{}: the public layout knows {} only", key, expected);
   };
@@ -128,7 +131,7 @@ std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, cons
   nlohmann::ordered_json to;
   to["architectures"] = {architecture};
   to["attention_probs_dropout_prob"] = body.attention_dropout;
-  to["hidden_act"] = name_of(body.activation);
+  to["hidden_act"] = activation_name(body.activation);
   to["hidden_dropout_prob"] = body.dropout;
   to["hidden_size"] = body.dim;
   if (spec.head.kind == HeadKind::kClasses) {
@@ -148,7 +151,7 @@ std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, cons
   to["tie_word_embeddings"] = body.tied_embeddings;
   to["type_vocab_size"] = layout.token_types;
   to["vocab_size"] = spec.vocabulary;
-  for (const auto& [key, value] : more) to[key] = nlohmann::ordered_json::parse(value);
+  to.update(more);
   return to.dump(2) + "\n";
 }
 

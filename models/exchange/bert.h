@@ -1,8 +1,8 @@
-// defines: exchange::BertHead, objective_of, BertDefaults, BertLayout, bert_layout, add_bert_names, add_decoder_bias, bert_json
+// defines: exchange::BertHead, objective_of, BertDefaults, BertLayout, bert_layout, add_bert_names, TokenHeadNames, add_head_names, bert_json
 #pragma once
+#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "models/common/encoder_layout.h"
@@ -48,14 +48,18 @@ struct BertLayout {
 /// `tensors` is empty, from `architectures`.
 BertLayout bert_layout(const PublicConfig& config, const BertDefaults& defaults, const std::set<std::string>& tensors);
 
-/// Every tensor but those of self-attention's inputs and of the heads.
+/// Every tensor but those of self-attention's inputs and of the head.
 void add_bert_names(NameMap& map, const BertLayout& layout);
 
-/// The bias of a token head's projection, which checkpoints store under one name, the other or both, or leave out where it is 0.
-void add_decoder_bias(NameMap& map, const std::string& name, const std::string& alias, int64_t vocabulary, const std::set<std::string>& tensors);
+/// Where a public token head keeps its layers; `decoder` is its projection.
+struct TokenHeadNames {
+  std::string dense, norm, bias, decoder;
+};
 
-/// The text of config.json for a model trained here: the keys that bert_layout reads, and `more` keys with their values as
-/// JSON. throws CheckpointError naming the key that the public layout cannot express
-std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, const ModelSpec& spec, const std::string& architecture, const std::vector<std::pair<std::string, std::string>>& more);
+/// The tensors of a head for tokens or classes; `tensors` tells where the bias is.
+void add_head_names(NameMap& map, const BertLayout& layout, const TokenHeadNames& names, const std::set<std::string>& tensors);
+
+/// The text of config.json for a model trained here: the keys that bert_layout reads, and `more`. throws CheckpointError naming the key that the public layout cannot express
+std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, const ModelSpec& spec, const std::string& architecture, const nlohmann::ordered_json& more);
 
 }  // namespace longhaul::models::exchange

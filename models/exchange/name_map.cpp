@@ -48,6 +48,19 @@ void NameMap::add_layers(int64_t layers, const NameRule& rule) {
   }
 }
 
+void add_projections(NameMap& map, int64_t layers, const std::vector<std::string>& public_names, const std::string& our_name, int64_t width, bool bias) {
+  for (size_t part = 0; part < public_names.size(); ++part) {
+    const Part rows{.axis = 0, .begin = static_cast<int64_t>(part) * width, .size = width};
+    const Part ours = public_names.size() == 1 ? Part{} : rows;
+    map.add_layers(layers, {public_names[part] + ".weight", our_name + ".weight", false, {}, ours});
+    if (bias) map.add_layers(layers, {public_names[part] + ".bias", our_name + ".bias", false, {}, ours});
+  }
+}
+
+void add_linear(NameMap& map, int64_t layers, const std::string& public_name, const std::string& our_name, bool bias) {
+  add_projections(map, layers, {public_name}, our_name, 0, bias);
+}
+
 std::map<std::string, Shape> our_shapes(const NameMap& map, const std::map<std::string, Shape>& shapes,
                                         const std::string& where) {
   std::map<std::string, std::vector<Part>> public_parts;

@@ -1,4 +1,4 @@
-// defines: exchange::Part, NameRule, TiedName, NameMap, our_shapes
+// defines: exchange::Part, NameRule, TiedName, NameMap, our_shapes, add_projections, add_linear
 #pragma once
 #include <cstdint>
 #include <map>
@@ -45,6 +45,12 @@ struct NameMap {
   /// Adds the rule once a layer, with "{}" in both names replaced by 0 ... layers - 1.
   void add_layers(int64_t layers, const NameRule& rule);
 };
+
+/// Query, key and value of width `width` that are parts of one tensor of ours, weight and, with `bias`, bias. The names hold
+/// "{}" for the layer.
+void add_projections(NameMap& map, int64_t layers, const std::vector<std::string>& public_names, const std::string& our_name, int64_t width, bool bias);
+/// One linear layer or norm in every layer.
+void add_linear(NameMap& map, int64_t layers, const std::string& public_name, const std::string& our_name, bool bias);
 
 /// Checks that the rules cover every public tensor and every one of ours exactly once. `shapes` holds the public
 /// tensors that are neither tied nor buffers. `where` begins the messages. Returns the shapes of our tensors. throws

@@ -1,10 +1,40 @@
 #include "models/exchange/reference.h"
 
+#include <nlohmann/json.hpp>
+
 #include "framework/base/error.h"
 #include "framework/ops/support.h"
 #include "models/exchange/exchange.h"
 
 namespace longhaul::models {
+namespace {
+
+constexpr int64_t kIgnored = -100;  // label of a position that is not scored
+
+template <typename T>
+Tensor whole_numbers(const ReferenceCase& reference, const std::string& name) {
+  const auto found = reference.tensors.find(name);
+  if (found == reference.tensors.end()) return {};
+  check<DataError>(found->second.dtype() == DType::kI64, "[parity] {}: {} holds no whole numbers", reference.name, name);
+  std::vector<T> values;
+  const int64_t* data = found->second.data<int64_t>();
+  for (int64_t i = 0; i < found->second.elements(); ++i) values.push_back(data[i] == kIgnored ? T(-1) : static_cast<T>(data[i]));
+  return Tensor::of<T>(found->second.shape(), values, reference.device);
+}
+
+}  // namespace
+
+Tensor stored_ids(const ReferenceCase& reference, const std::string& name) { return whole_numbers<int32_t>(reference, name); }
+
+Tensor stored_flags(const ReferenceCase& reference, const std::string& name) { return whole_numbers<uint8_t>(reference, name); }
+
+Tensor needed_ids(const ReferenceCase& reference, const std::string& name) {
+  const Tensor out = stored_ids(reference, name);
+  check<DataError>(out.defined(), "[parity] {}: there is no {}", reference.name, name);
+  return out;
+}
+
+bool in_training(const ReferenceCase& reference) { return nlohmann::json::parse(reference.meta).value("mode", "eval") == "train"; }
 
 void set_weights(const Model& model, const io::Path& folder, const exchange::NameMap& names) {
   std::map<std::string, Tensor> read;

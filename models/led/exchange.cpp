@@ -5,8 +5,8 @@
 #include "framework/base/error.h"
 #include "models/common/sequence_reference.h"
 #include "models/exchange/bart.h"
-#include "models/exchange/model_yaml.h"
 #include "models/led/options.h"
+#include "models/longformer/exchange.h"
 
 namespace longhaul::models {
 namespace {
@@ -36,13 +36,7 @@ PublicSequenceModel read(const std::string& config_json, const std::set<std::str
   o.decoder = layout.decoder;
   o.decoder.max_positions = config.count("max_decoder_position_embeddings", 1024);
   o.global_tokens = GlobalChoice::kFirst;
-  o.window.clear();
-  const std::vector<int64_t> windows = config.integers("attention_window", {512});
-  check<CheckpointError>(windows.size() == 1 || windows.size() == static_cast<size_t>(o.body.layers), "[exchange] config.json: attention_window has {} values for {} layers", windows.size(), o.body.layers);
-  for (const int64_t window : windows) {
-    check<CheckpointError>(window > 0 && window % 2 == 0, "[exchange] config.json: attention_window = {}: expected an even number above 0, half of it on each side", window);
-    o.window.push_back(window / 2);
-  }
+  o.window = public_windows(config, o.body.layers);
   return {public_spec("led", options, layout.vocabulary), names_of(layout), config.count("eos_token_id", 2, 0), config.count("pad_token_id", 1, 0)};
 }
 
@@ -68,25 +62,14 @@ std::string to_json(const ModelSpec& spec) {
 }  // namespace
 
 exchange::Family led_exchange() {
-  exchange::Family family;
-  family.name = "led";
-  family.model_types = {"led"};
-  family.read = [](const std::string& config, const std::set<std::string>& tensors) {
-    const PublicSequenceModel model = read(config, tensors);
-    return exchange::FamilyReading{model.names, exchange::model_yaml("led", *model.spec.options, "seq2seq", model.spec.options->body.max_positions),
-                                   exchange::LongerPositions{"encoder.position_embedding.weight", "max_encoder_position_embeddings", 0}, model.spec};
-  };
-  family.to_json = to_json;
-  return family;
+  return sequence_exchange("led", "led", read, to_json, exchange::LongerPositions{"encoder.position_embedding.weight", "max_encoder_position_embeddings", 0});
 }
 
 std::shared_ptr<const ReferenceLoader> led_reference() {
-  return std::make_shared<SequenceReference>("led", [](const std::string& config_json, const ReferenceCase& reference) {
-    PublicSequenceModel out = read(config_json, exchange::tensor_names(io::Path(reference.folder)));
-    const auto options = std::make_shared<LedOptions>(dynamic_cast<const LedOptions&>(*out.spec.options));
+  return sequence_reference("led", read, [](PublicSequenceModel& model, const ReferenceCase&) {
+    const auto options = std::make_shared<LedOptions>(dynamic_cast<const LedOptions&>(*model.spec.options));
     options->global_tokens = GlobalChoice::kData;  // the case marks its global tokens
-    out.spec.options = options;
-    return out;
+    model.spec.options = options;
   });
 }
 

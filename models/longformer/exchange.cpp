@@ -1,7 +1,8 @@
 #include "models/longformer/exchange.h"
 
+#include <nlohmann/json.hpp>
+
 #include "framework/base/error.h"
-#include "models/exchange/bart.h"
 #include "models/exchange/bert.h"
 #include "models/exchange/model_yaml.h"
 #include "models/longformer/options.h"
@@ -35,16 +36,6 @@ struct Reading {
   }
 };
 
-std::vector<int64_t> one_sided(const std::vector<int64_t>& total, int layers) {
-  check<CheckpointError>(total.size() == 1 || total.size() == static_cast<size_t>(layers), "[exchange] config.json: attention_window has {} values for {} layers", total.size(), layers);
-  std::vector<int64_t> out;
-  for (const int64_t window : total) {
-    check<CheckpointError>(window > 0 && window % 2 == 0, "[exchange] config.json: attention_window = {}: expected an even number above 0, half of it on each side", window);
-    out.push_back(window / 2);
-  }
-  return out;
-}
-
 exchange::NameMap names_of(const exchange::BertLayout& bert, const std::set<std::string>& tensors) {
   exchange::NameMap map;
   exchange::add_bert_names(map, bert);
@@ -54,25 +45,9 @@ exchange::NameMap names_of(const exchange::BertLayout& bert, const std::set<std:
   exchange::add_linear(map, layers, self + "query_global", ours + "query_global", true);
   exchange::add_projections(map, layers, {self + "key_global", self + "value_global"}, ours + "key_value_global", width, true);
   for (const char* part : {"pooler.dense.weight", "pooler.dense.bias"}) map.buffers.push_back(bert.prefix + part);
-  switch (bert.head) {
-    case BertHead::kTokens: {
-      exchange::add_linear(map, 1, "lm_head.dense", "head.dense", true);
-      exchange::add_linear(map, 1, "lm_head.layer_norm", "head.norm", true);
-      exchange::add_decoder_bias(map, "lm_head.bias", "lm_head.decoder.bias", bert.vocabulary, tensors);
-      if (bert.body.tied_embeddings) {
-        map.tied.push_back({"lm_head.decoder.weight", bert.prefix + "embeddings.word_embeddings.weight"});
-      } else {
-        map.rules.push_back({"lm_head.decoder.weight", "head.weight"});
-      }
-      break;
-    }
-    case BertHead::kClasses:
-      exchange::add_linear(map, 1, "classifier.dense", "head.dense", true);
-      exchange::add_linear(map, 1, "classifier.out_proj", "head.out", true);
-      break;
-    case BertHead::kSpans: exchange::add_linear(map, 1, "qa_outputs", "head.out", true); break;
-    case BertHead::kNone: break;
-  }
+  const std::string head = "lm_head.";
+  exchange::add_head_names(map, bert, {head + "dense", head + "layer_norm", head + "bias", head + "decoder"}, tensors);
+  if (bert.head == BertHead::kSpans) exchange::add_linear(map, 1, "qa_outputs", "head.out", true);
   return map;
 }
 
@@ -86,7 +61,7 @@ Reading read(const std::string& config_json, const std::set<std::string>& tensor
   LongformerOptions& o = *out.options;
   o.body = out.bert.body;
   o.layout = out.bert.layout;
-  o.window = one_sided(config.integers("attention_window", {512}), o.body.layers);
+  o.window = public_windows(config, o.body.layers);
   // transformers makes the first token global for classes; masked tokens and spans have what the caller marks.
   o.global_tokens = out.bert.head == BertHead::kClasses ? GlobalChoice::kFirst : GlobalChoice::kData;
   out.names = names_of(out.bert, tensors);
@@ -101,13 +76,23 @@ std::string to_json(const ModelSpec& spec) {
                          "[exchange] the public Longformer has model.position_offset = padding_token + 1, norm_after_dropout = false and scale_embeddings = false");
   const bool classes = spec.head.kind == HeadKind::kClasses, spans = spec.head.kind == HeadKind::kSpans;
   check<CheckpointError>(!spans || !o.layout.head_transform, "[exchange] the public Longformer for question answering has model.head_transform = false, a single projection");
-  std::string windows;
-  for (int layer = 0; layer < o.body.layers; ++layer) windows += (layer == 0 ? "" : ", ") + std::to_string(2 * o.window_of(layer, false).left);
-  return exchange::bert_json(o.body, o.layout, spec, classes ? "LongformerForSequenceClassification" : spans ? "LongformerForQuestionAnswering" : "LongformerForMaskedLM",
-                             {{"attention_window", "[" + windows + "]"}, {"model_type", "\"longformer\""}});
+  nlohmann::ordered_json more = {{"model_type", "longformer"}};
+  for (int layer = 0; layer < o.body.layers; ++layer) more["attention_window"].push_back(2 * o.window_of(layer, false).left);
+  return exchange::bert_json(o.body, o.layout, spec, classes ? "LongformerForSequenceClassification" : spans ? "LongformerForQuestionAnswering" : "LongformerForMaskedLM", more);
 }
 
 }  // namespace
+
+std::vector<int64_t> public_windows(const exchange::PublicConfig& config, int layers) {
+  const std::vector<int64_t> both = config.integers("attention_window", {512});
+  check<CheckpointError>(both.size() == 1 || both.size() == static_cast<size_t>(layers), "[exchange] config.json: attention_window has {} values for {} layers", both.size(), layers);
+  std::vector<int64_t> out;
+  for (const int64_t window : both) {
+    check<CheckpointError>(window > 0 && window % 2 == 0, "[exchange] config.json: attention_window = {}: expected an even number above 0, half of it on each side", window);
+    out.push_back(window / 2);
+  }
+  return out;
+}
 
 exchange::Family longformer_exchange() {
   exchange::Family family;
