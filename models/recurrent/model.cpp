@@ -17,41 +17,7 @@ namespace {
 
 constexpr int64_t kDecodeChunk = 512;  // tokens of a prompt that are read together
 
-/// A dense copy of columns [begin, end) of [B, N] ids.
-Tensor columns(const Tensor& ids, int64_t begin, int64_t end) {
-  if (!ids.defined() || (begin == 0 && end == ids.size(1))) return ids;
-  const MemoryScope scope(MemoryFamily::kWorkspace);
-  return ops::dense(ids.slice(1, begin, end));
-}
-
-/// The parts of two sides one behind the other along axis 1; `before` may be undefined.
-Tensor joined(const Tensor& before, const Tensor& after) {
-  if (!before.defined() || before.size(1) == 0) return after;
-  const MemoryScope scope(MemoryFamily::kWorkspace);
-  const Tensor out = Tensor::empty({after.size(0), before.size(1) + after.size(1)}, after.dtype(), after.device());
-  ops::table(out).elementwise.copy(before, out.slice(1, 0, before.size(1)));
-  ops::table(out).elementwise.copy(after, out.slice(1, before.size(1), out.size(1)));
-  return out;
-}
-
-Tensor copied(const Tensor& tensor) {
-  const Tensor out = ops::like(tensor);
-  ops::table(out).elementwise.copy(tensor, out);
-  return out;
-}
-
 Tensor as_fact(const Tensor& ids) { return ids.defined() ? ids.reshape({ids.size(0), 1, ids.size(1)}) : Tensor(); }
-
-/// The newest `length` rows of memory and segment, as the next segment sees them.
-Variable newest(const Variable& memory, const Variable& own, int64_t length) {
-  Variable all = own;
-  if (memory.defined()) {
-    const Variable parts[] = {memory, own};
-    all = ops::concat(parts, 1);
-  }
-  const int64_t rows = all.size(1);
-  return rows > length ? ops::slice(all, 1, rows - length, rows) : all;
-}
 
 struct RecurrentDecode final : DecodeState {
   std::vector<TokenCache> layers;
@@ -143,67 +109,60 @@ Variable RecurrentModel::finished(const Variable& x, const nn::StepContext& cont
                             .first_element = static_cast<uint64_t>(context.first_row * out.size(1) * out.size(2))});
 }
 
+std::unique_ptr<PassMemory> RecurrentModel::start_pass(SegmentMemory& state, int64_t batch, const nn::StepContext& context) const {
+  // What is computed again in the backward reads its inputs again, when the memory has moved on.
+  return std::make_unique<SegmentPass>(state, context.first_row, batch, spec_.memory.recompute != Recompute::kNone);
+}
+
 Variable RecurrentModel::run(const ModelInputs& inputs, const nn::StepContext& context, SegmentTrace* trace) const {
   const Tensor& ids = inputs.tokens;
   check<ShapeError>(ids.rank() == 2 && ids.dtype() == DType::kI32, "[model] tokens must be [B, N] i32, received {} {}", ids.dtype(), ids.shape());
-  const int64_t batch = ids.size(0), length = ids.size(1);
-  SegmentMemory* state = inputs.memory;
-  const int64_t first = context.first_row, filled = state ? state->filled(first, batch) : 0;
-  const int64_t capacity = state ? state->plan().length : options_->memory.length;
-  const bool by_document = inputs.documents.defined();
-  check<InternalError>(!state || state->plan().documents == by_document, "documents and a memory that does not know them");
-
-  std::vector<Variable> memory(layers_.size());
-  for (size_t i = 0; i < layers_.size() && filled > 0; ++i) {
-    const Tensor kept = state->layer(static_cast<int64_t>(i), first, batch);
-    // What is computed again in the backward reads its inputs again, when the memory has moved on.
-    memory[i] = Variable(spec_.memory.recompute == Recompute::kNone ? kept : copied(kept));
-  }
-  Tensor remembered = state ? state->documents(first, batch) : Tensor();
-
   Variable embedded = tokens_.embed(ids);
   if (context.training) {
     embedded = ops::dropout(embedded, {.stream = context.stream(0, RandomPurpose::kEmbeddingDropout), .probability = options_->body.embedding_dropout,
-                                       .first_element = static_cast<uint64_t>(first * length * embedded.size(2))});
+                                       .first_element = static_cast<uint64_t>(context.first_row * ids.size(1) * embedded.size(2))});
   }
-  const int64_t segments = context.training && state ? std::min(options_->memory.bptt_segments, length) : 1;
+  if (!inputs.memory) return finished(read(embedded, inputs.documents, nullptr, context, trace), context);
+  const auto pass = start_pass(*inputs.memory, ids.size(0), context);
+  check<InternalError>(inputs.memory->plan().documents == inputs.documents.defined(), "documents and a memory that does not know them");
+  const Variable out = read(embedded, inputs.documents, pass.get(), context, trace);
+  pass->keep();
+  return finished(out, context);
+}
+
+Variable RecurrentModel::read(const Variable& embedded, const Tensor& documents, PassMemory* memory, const nn::StepContext& context, SegmentTrace* trace) const {
+  const int64_t length = embedded.size(1), kept = options_->memory.length;
+  const int64_t segments = context.training && memory ? std::min(options_->memory.bptt_segments, length) : 1;
   const int64_t width = (length + segments - 1) / segments;
   std::vector<Variable> results;
   for (int64_t begin = 0; begin < length; begin += width) {
-    const int64_t end = std::min(length, begin + width), before = memory[0].defined() ? memory[0].size(1) : 0;
+    const int64_t end = std::min(length, begin + width), before = memory ? memory->keys() : 0;
     const auto number = static_cast<uint32_t>(results.size());
     SegmentView segment;
-    segment.pattern = pattern(Extent::decode(end - begin, before + end - begin), by_document, capacity);
-    const Tensor own_documents = columns(inputs.documents, begin, end), all_documents = by_document ? joined(remembered, own_documents) : Tensor();
-    segment.query_documents = as_fact(own_documents), segment.key_documents = as_fact(all_documents);
+    segment.pattern = pattern(Extent::decode(end - begin, before + end - begin), documents.defined(), memory ? memory->window() : kept);
+    const Tensor own_documents = id_columns(documents, begin, end);
+    segment.query_documents = as_fact(own_documents);
     segment.distances = distances(before + end - begin, number, context);
     segment.segment = number;
-    Variable x = segments == 1 ? embedded : ops::slice(embedded, 1, begin, end);
+    Variable x = rows_between(embedded, begin, end);
     for (size_t i = 0; i < layers_.size(); ++i) {
       if (trace) trace->hidden.push_back(x);
-      const Variable seen = memory[i];
-      if (state) {
-        const Variable own = ops::cast(x, context.compute);
-        // Within a group of segments gradients flow through the memory; what leaves the group is a constant.
-        memory[i] = end < length ? newest(seen, own, capacity) : Variable(newest(Variable(seen.value()), Variable(own.value()), capacity).value());
+      Variable seen;
+      if (!memory) segment.key_documents = segment.query_documents;
+      if (memory) {
+        seen = memory->seen(i);
+        if (documents.defined() && (i == 0 || !memory->same_documents())) segment.key_documents = as_fact(joined_ids(memory->documents(i), own_documents));
+        memory->take(i, ops::cast(x, context.compute), segment, end == length);
       }
       const auto layer = [this, i, segment, context](std::span<const Variable> in) -> std::vector<Variable> { return {layers_[i]->forward(in[0], in[1], segment, context)}; };
       const Variable in[] = {x, seen};
       x = spec_.memory.recompute == Recompute::kLayer ? recompute(layer, in)[0] : layer(in)[0];
     }
     if (trace) trace->hidden.push_back(x);
-    if (by_document && state) {
-      const int64_t rows = all_documents.size(1);
-      remembered = columns(all_documents, std::max<int64_t>(0, rows - capacity), rows);
-    }
+    if (memory) memory->advance(own_documents);
     results.push_back(x);
   }
-  if (state) {
-    std::vector<Tensor> kept;
-    for (const Variable& layer : memory) kept.push_back(layer.value());
-    state->store(first, batch, kept, remembered);
-  }
-  return finished(results.size() == 1 ? results[0] : ops::concat(results, 1), context);
+  return results.size() == 1 ? results[0] : ops::concat(results, 1);
 }
 
 ops::CrossEntropyResult RecurrentModel::loss(const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const {
@@ -233,7 +192,7 @@ Tensor RecurrentModel::decode(const Tensor& tokens, DecodeState& base, const nn:
   auto& state = static_cast<RecurrentDecode&>(base);
   Variable x;
   for (int64_t begin = 0; begin < tokens.size(1); begin += kDecodeChunk) {
-    const Tensor own = columns(tokens, begin, std::min(tokens.size(1), begin + kDecodeChunk));
+    const Tensor own = id_columns(tokens, begin, std::min(tokens.size(1), begin + kDecodeChunk));
     const int64_t count = own.size(1);
     x = tokens_.embed(own);
     for (size_t i = 0; i < layers_.size(); ++i) {

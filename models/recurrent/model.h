@@ -8,6 +8,7 @@
 #include "models/model.h"
 #include "models/recurrent/adaptive.h"
 #include "models/recurrent/layer.h"
+#include "models/recurrent/pass_memory.h"
 
 namespace longhaul::models {
 
@@ -22,7 +23,7 @@ struct SegmentTrace {
 /// gradients do not reach them. In training the inputs are memory.bptt_segments segments of equal length, and gradients do
 /// flow from each to the ones before. Without a memory every sequence is a stream of its own. Parameters: those of
 /// AdaptiveTokens, layers.<i>.*, biases.* where the layers share them, final_norm.*.
-class RecurrentModel final : public LanguageModel {
+class RecurrentModel : public LanguageModel {
  public:
   RecurrentModel(const ModelSpec& spec, nn::Initializer& init);
 
@@ -35,9 +36,14 @@ class RecurrentModel final : public LanguageModel {
 
   /// hidden(), with what it passes through.
   Variable run(const ModelInputs& inputs, const nn::StepContext& context, SegmentTrace* trace) const;
+  /// From the residual stream before the first layer, [B, N, D], to that after the last. `documents` [B, N] or undefined;
+  /// `memory` is what comes before, or null. The memory of the stream is left as it is: see PassMemory::keep.
+  Variable read(const Variable& embedded, const Tensor& documents, PassMemory* memory, const nn::StepContext& context, SegmentTrace* trace) const;
+  /// Goes on from the rows [context.first_row, context.first_row + batch) of a memory.
+  virtual std::unique_ptr<PassMemory> start_pass(SegmentMemory& state, int64_t batch, const nn::StepContext& context) const;
   const AdaptiveTokens& tokens() const { return tokens_; }
 
- private:
+ protected:
   /// Distances 0 .. keys - 1, as far as they differ.
   Variable distances(int64_t keys, uint32_t segment, const nn::StepContext& context) const;
   const Pattern& pattern(const Extent& extent, bool documents, int64_t memory) const;
