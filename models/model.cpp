@@ -42,6 +42,8 @@ ops::LossOptions Model::chunked(ops::LossOptions options) const {
   return options;
 }
 
+bool Model::trained_apart(std::string_view) const { return false; }
+
 std::unique_ptr<SegmentMemory> Model::start_memory(const MemoryRequest&) const { return nullptr; }
 
 ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end) {

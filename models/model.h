@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "framework/nn/module.h"
@@ -58,6 +59,7 @@ struct MemoryRequest {
   int64_t rows = 1;       // streams
   bool training = false;  // as long as in training, else as in evaluation
   int64_t length = 0;     // tokens; 0 = as the model's options say
+  int64_t slots = 0;      // of a compressed memory; likewise
   DType compute = DType::kF32;
 };
 
@@ -98,6 +100,9 @@ class Model : public nn::Module {
   const ModelSpec& spec() const { return spec_; }
   Device device() const { return device_; }
   int64_t parameter_count() const;  // without buffers
+  /// Whether a parameter is trained by a loss of its own and by no other: its gradient is measured
+  /// and clipped apart from that of the targets' loss.
+  virtual bool trained_apart(std::string_view parameter) const;
 
   /// Summed cross-entropy of the batch's targets times options.scale; nll has one entry a target, in row-major order.
   virtual ops::CrossEntropyResult loss(const ModelBatch& batch, const nn::StepContext& context, const ops::LossOptions& options) const = 0;

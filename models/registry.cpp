@@ -2,6 +2,7 @@
 
 #include "models/bigbird/options.h"
 #include "models/bigbird_pegasus/options.h"
+#include "models/compressive/options.h"
 #include "models/led/options.h"
 #include "models/local/options.h"
 #include "models/longformer/options.h"
@@ -14,7 +15,7 @@ namespace longhaul::models {
 const std::vector<FamilyInfo>& families() {
   static const std::vector<FamilyInfo> all = {transformer_family(),     local_family(), longformer_family(),
                                                bigbird_family(),         led_family(),   bigbird_pegasus_family(),
-                                               transformer_xl_family(),  reformer_family()};
+                                               transformer_xl_family(), compressive_family(), reformer_family()};
   return all;
 }
 

@@ -49,6 +49,11 @@ struct StreamNeeds {
   int64_t segments = 1;      // of a step, each data.sequence_length long
   int64_t memory = 0;        // tokens kept between steps
   bool documents = false;    // tokens see only those of their own document
+  int64_t slots = 0;         // of a compressed memory
+  int64_t rate = 1;          // tokens a slot; divides every segment
+  int function = 0;          // number of what makes slots
+
+  bool operator==(const StreamNeeds&) const = default;
 };
 
 /// Reports a conflict: the key inside `model` it is about ("heads") and what is wrong ("does not divide model.dim =

@@ -18,7 +18,7 @@ enum class UnaryOp : int {
   kSqrt,
 };
 
-enum class BinaryOp : int { kAdd, kSubtract, kMultiply, kDivide };
+enum class BinaryOp : int { kAdd, kSubtract, kMultiply, kDivide, kMaximum };  // kMaximum: NaN where one is
 
 struct DropoutOptions {
   RandomStream stream;
@@ -35,7 +35,7 @@ struct ElementwiseKernels {
   /// c = a op b; b has a's shape, or is repeated along a's leading axes (b's elements divide a's). c may be a.
   Kernel<const View& /*a*/, const View& /*b*/, const View& /*c*/, BinaryOp> binary{"elementwise.binary"};
   /// y = alpha x + beta y, dtypes may differ; beta 0 never reads y. With alpha 1 and beta 0 this is a cast.
-  Kernel<const View& /*x*/, const View& /*y*/, float /*alpha*/, float /*beta*/> axpby{"elementwise.axpby"};
+  Kernel<const View& /*x*/, const View& /*y*/, double /*alpha*/, double /*beta*/> axpby{"elementwise.axpby"};
   Kernel<const View& /*y*/, double /*value*/> fill{"elementwise.fill"};
   /// y = x between any two strided views of one shape; dtypes may differ.
   Kernel<const View& /*x*/, const View& /*y*/> copy{"elementwise.copy"};

@@ -11,12 +11,16 @@ Linear::Linear(int64_t in, int64_t out, bool bias, double deviation, Initializer
 
 Variable Linear::operator()(const Variable& x) const { return ops::linear(x, weight_, bias_); }
 
+Variable Linear::constant(const Variable& x) const { return ops::linear(x, Variable(weight_.value_as(x.dtype())), Variable(bias_.value())); }
+
 Norm::Norm(int64_t width, bool bias, const ops::NormOptions& options, Initializer& init) : weight_(init.constant({width}, 1)), options_(options) {
   Module::add("weight", weight_);
   if (bias && !options.rms) Module::add("bias", bias_ = init.constant({width}, 0));
 }
 
 Variable Norm::operator()(const Variable& x, DType out) const { return ops::normalize(x, weight_, bias_, options_, out); }
+
+Variable Norm::constant(const Variable& x, DType out) const { return ops::normalize(x, Variable(weight_.value()), Variable(bias_.value()), options_, out); }
 
 ops::ResidualNormal Norm::add(const Variable& x, const Variable& delta, DType out) const { return ops::residual_normalize(x, delta, weight_, bias_, options_, out); }
 

@@ -13,6 +13,8 @@ class Linear final : public Module {
  public:
   Linear(int64_t in, int64_t out, bool bias, double deviation, Initializer& init);
   Variable operator()(const Variable& x) const;
+  /// The same, its parameters being constants: gradients reach x only.
+  Variable constant(const Variable& x) const;
   const Variable& weight() const { return weight_; }
   const Variable& bias() const { return bias_; }
 
@@ -26,6 +28,8 @@ class Norm final : public Module {
   Norm(int64_t width, bool bias, const ops::NormOptions& options, Initializer& init);
   /// normalize(x) in dtype `out`.
   Variable operator()(const Variable& x, DType out) const;
+  /// The same, its parameters being constants: gradients reach x only.
+  Variable constant(const Variable& x, DType out) const;
   /// x + delta and its norm, in one pass.
   ops::ResidualNormal add(const Variable& x, const Variable& delta, DType out) const;
 

@@ -21,7 +21,7 @@ Tensor scaled_sum(const Tensor& values, double scale) {
   const Tensor wide = Tensor::empty({1}, DType::kF64, values.device());
   table(values).reduce.sum(values, wide);
   const Tensor out = Tensor::empty({1}, values.dtype(), values.device());
-  table(values).elementwise.axpby(wide, out, static_cast<float>(scale), 0.0f);
+  table(values).elementwise.axpby(wide, out, scale, 0);
   return out;
 }
 

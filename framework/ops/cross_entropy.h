@@ -7,6 +7,7 @@ namespace longhaul::ops {
 struct LossOptions {
   double label_smoothing = 0;  // weight e of the mean over classes: (1-e) CE(target) + e mean_v(-log p_v)
   double scale = 1;            // factor on the summed loss, usually 1 / scored tokens of the whole step
+  double auxiliary_scale = 1;  // factor on losses that a model trains parts of itself by, usually 1 / batches of the step
   int64_t chunk_rows = 0;      // rows of logits that exist at a time; 0: about 64 MiB of them
   bool best = false;           // fill CrossEntropyResult::best
 };

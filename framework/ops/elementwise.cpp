@@ -33,7 +33,7 @@ Tensor reduced_to(const Tensor& gradient, const Tensor& b) {
 
 Tensor scaled(const Tensor& x, double factor) {
   const Tensor out = like(x);
-  table(x).elementwise.axpby(x, out, static_cast<float>(factor), 0.0f);
+  table(x).elementwise.axpby(x, out, factor, 0);
   return out;
 }
 

@@ -19,9 +19,13 @@ Tensor Optimizer::keep(size_t index, const std::string& suffix, const Shape& sha
 }
 
 void Optimizer::update(double learning_rate, double gradient_scale) {
+  update(learning_rate, [gradient_scale](size_t) { return gradient_scale; });
+}
+
+void Optimizer::update(double learning_rate, const std::function<double(size_t)>& gradient_scale) {
   ++updates_;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    update_one(i, learning_rate, gradient_scale);
+    update_one(i, learning_rate, gradient_scale(i));
     parameters_[i].variable.changed();
   }
 }

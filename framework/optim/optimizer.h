@@ -1,5 +1,6 @@
 // defines: optim::Optimizer, optim::OptimizerOptions, optim::OptimizerKind, optim::make_optimizer
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ class Optimizer : public Stateful {
  public:
   /// One update of every parameter, in place, with gradients multiplied by `gradient_scale` as they are read.
   void update(double learning_rate, double gradient_scale);
+  /// The same with a factor for each parameter, by its place in parameters().
+  void update(double learning_rate, const std::function<double(size_t)>& gradient_scale);
   /// Updates done, t.
   int64_t updates() const { return updates_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }

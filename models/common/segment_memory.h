@@ -27,6 +27,10 @@ class SegmentMemory : public Stateful {
   const MemoryPlan& plan() const { return plan_; }
   /// Tokens in the memory of the rows [first, first + count), which must stand equally far. throws InternalError
   int64_t filled(int64_t first, int64_t count) const;
+  /// Tokens after which it is full.
+  virtual int64_t reach() const { return plan_.length; }
+  /// Tokens that segments are multiples of, but for the last one of a stream.
+  virtual int64_t granularity() const { return 1; }
   /// All rows begin a new stream.
   virtual void reset();
 

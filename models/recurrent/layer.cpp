@@ -4,10 +4,12 @@
 
 #include "framework/attention/relative_attention.h"
 #include "framework/autograd/recompute.h"
+#include "framework/autograd/tape.h"
 #include "framework/ops/elementwise.h"
 #include "framework/ops/linear.h"
 #include "framework/ops/shape.h"
 #include "framework/ops/support.h"
+#include "framework/pattern/builders.h"
 #include "framework/tensor/memory.h"
 
 namespace longhaul::models {
@@ -26,6 +28,22 @@ ops::Activation activation_of(Activation activation) {
 }
 
 bool post(const BodyOptions& body) { return body.norm == NormPlacement::kPost; }
+
+/// Attention weights that keys receive, mean over heads and queries: [B, K]. The gradient of values under a gradient of ones is
+/// their sum over queries.
+Tensor received(const attention::RelativeInputs& inputs, int64_t heads, const attention::AttentionSpec& spec) {
+  const int64_t batch = inputs.query.size(0), queries = inputs.query.size(1), keys = inputs.key_value.size(1), d = inputs.query.size(2) / heads;
+  TapeScope recording;
+  const Variable mixed = attention::relative_attention(inputs, heads, spec);
+  const Tensor ones = ops::like(mixed.value());
+  ops::table(ones).elementwise.fill(ones, 1);
+  recording.tape().backward(mixed, ones);
+  const Tensor weights = inputs.key_value.gradient().reshape({batch * keys, 2 * heads, d}).slice(1, heads, 2 * heads).slice(2, 0, 1);  // [B K, H, 1]
+  const Tensor sums = Tensor::empty({batch * keys}, ones.dtype(), ones.device());
+  ops::table(ones).reduce.row_sum(ops::dense(weights).reshape({batch * keys, heads}), sums);
+  ops::table(ones).elementwise.axpby(sums, sums, 1.0 / static_cast<double>(heads * queries), 0);
+  return sums.reshape({batch, keys});
+}
 
 }  // namespace
 
@@ -68,29 +86,76 @@ Variable RecurrentLayer::drop(const Variable& x, uint32_t branch, const SegmentV
                           .first_element = static_cast<uint64_t>(context.first_row * x.size(1) * x.size(2))});
 }
 
-Variable RecurrentLayer::attend(const Variable& x, const Variable& memory, const SegmentView& segment, const nn::StepContext& context) const {
+RecurrentLayer::Sides RecurrentLayer::sides(const Variable& x, const Variable& memory, const nn::StepContext& context) const {
   const int64_t length = x.size(1);
   const Variable own = ops::cast(x, context.compute);
-  Variable seen = own, asking = own;  // [B, K, D], [B, N, D]
+  Sides out{own, own};
   if (memory.defined()) {
     const Variable parts[] = {memory, own};
-    seen = ops::concat(parts, 1);
+    out.seen = ops::concat(parts, 1);
   }
-  if (!post(body_)) {
-    // The memory holds the residual stream and is normalised again with the weights of now.
-    asking = seen = attention_norm_(seen, context.compute);
-    if (memory.defined()) asking = ops::slice(seen, 1, seen.size(1) - length, seen.size(1));
-  }
+  if (post(body_)) return out;
+  // The memory holds the residual stream and is normalised again with the weights of now.
+  out.asking = out.seen = attention_norm_(out.seen, context.compute);
+  if (memory.defined()) out.asking = ops::slice(out.seen, 1, out.seen.size(1) - length, out.seen.size(1));
+  return out;
+}
+
+attention::AttentionSpec RecurrentLayer::spec_of(const SegmentView& segment) const {
   attention::AttentionSpec spec;
   spec.pattern = segment.pattern;
   spec.query.segment = segment.query_documents;
   spec.key.segment = segment.key_documents;
+  return spec;
+}
+
+Variable RecurrentLayer::attend(const Variable& x, const Variable& memory, const SegmentView& segment, const nn::StepContext& context) const {
+  const Sides side = sides(x, memory, context);
+  attention::AttentionSpec spec = spec_of(segment);
   if (context.training && body_.attention_dropout > 0) {
     const uint32_t place = segment.segment * static_cast<uint32_t>(body_.layers) + static_cast<uint32_t>(index_);
     spec.dropout = {.stream = context.stream(place, RandomPurpose::kAttentionDropout), .probability = body_.attention_dropout, .first_row = static_cast<uint64_t>(context.first_row)};
   }
-  return out_(attention::relative_attention({.query = query_(asking), .key_value = key_value_(seen), .distance_key = distance_(segment.distances), .content_bias = biases_->content, .position_bias = biases_->position},
+  return out_(attention::relative_attention({.query = query_(side.asking), .key_value = key_value_(side.seen), .distance_key = distance_(segment.distances), .content_bias = biases_->content, .position_bias = biases_->position},
                                             body_.heads, spec));
+}
+
+Variable RecurrentLayer::recall_query(const Variable& x, const nn::StepContext& context) const {
+  return query_.constant(post(body_) ? ops::cast(x, context.compute) : attention_norm_.constant(x, context.compute));
+}
+
+Variable RecurrentLayer::recall(const Variable& query, const Variable& rows, const nn::StepContext& context) const {
+  const Variable key_value = key_value_.constant(post(body_) ? ops::cast(rows, context.compute) : attention_norm_.constant(rows, context.compute));
+  attention::AttentionSpec spec;
+  spec.pattern = pattern::dense({query.size(1), rows.size(1)});
+  return attention::projected_attention(query, key_value, body_.heads, body_.heads, spec);
+}
+
+Tensor RecurrentLayer::usage(const Variable& x, const Variable& memory, const SegmentView& segment, const nn::StepContext& context) const {
+  const DType wide = ops::statistics_dtype(context.compute);
+  const auto constant = [&](const Variable& v) { return Variable(ops::cast_tensor(v.value(), wide)); };
+  attention::RelativeInputs inputs;
+  {
+    const NoTapeScope quiet;
+    const Sides side = sides(x, memory, context);
+    inputs = {.query = constant(query_(side.asking)), .key_value = Variable::leaf(ops::cast_tensor(key_value_(side.seen).value(), wide)),
+              .distance_key = constant(distance_(segment.distances)), .content_bias = constant(biases_->content), .position_bias = constant(biases_->position)};
+  }
+  return received(inputs, body_.heads, spec_of(segment));
+}
+
+Tensor RecurrentLayer::usage(const Variable& x, const TokenCache& cache, const Pattern& pattern, const nn::StepContext& context) const {
+  const NoTapeScope quiet;
+  const DType wide = ops::statistics_dtype(context.compute);
+  const auto constant = [&](const Variable& v) { return Variable(ops::cast_tensor(v.value(), wide)); };
+  const int64_t batch = x.size(0), width = body_.heads * body_.head_dim;
+  const Tensor seen = ops::dense(cache.rows.slice(1, cache.begin, cache.end)), places = ops::dense(cache.distances);
+  const Variable own = post(body_) ? ops::cast(x, context.compute) : attention_norm_(x, context.compute);
+  attention::AttentionSpec spec;
+  spec.pattern = pattern;
+  return received({.query = constant(query_(own)), .key_value = Variable::leaf(ops::cast_tensor(seen.reshape({batch, cache.end - cache.begin, 2 * width}), wide)),
+                   .distance_key = constant(Variable(places.reshape({places.size(0), width}))), .content_bias = constant(biases_->content), .position_bias = constant(biases_->position)},
+                  body_.heads, spec);
 }
 
 Variable RecurrentLayer::feed(const Variable& x, const SegmentView& segment, const nn::StepContext& context) const {
@@ -130,11 +195,16 @@ TokenCache RecurrentLayer::start(int64_t batch, int64_t capacity, const Variable
   return cache;
 }
 
+Tensor RecurrentLayer::remembered(const Variable& rows, const nn::StepContext& context) const {
+  const Variable own = post(body_) ? ops::cast(rows, context.compute) : attention_norm_(rows, context.compute);
+  return key_value_(own).value().reshape({rows.size(0), rows.size(1), 2 * body_.heads, body_.head_dim});
+}
+
 void RecurrentLayer::fill_with_zeros(TokenCache& cache, int64_t count) const {
-  const int64_t batch = cache.rows.size(0);
-  const Variable zeros(Tensor::zeros({batch, count, body_.dim}, cache.rows.dtype(), cache.rows.device()));
-  const Variable seen = post(body_) ? zeros : attention_norm_(zeros, cache.rows.dtype());
-  ops::table(cache.rows).elementwise.copy(key_value_(seen).value().reshape({batch, count, 2 * body_.heads, body_.head_dim}), cache.rows.slice(1, 0, count));
+  nn::StepContext context;
+  context.compute = cache.rows.dtype();
+  const Variable zeros(Tensor::zeros({cache.rows.size(0), count, body_.dim}, cache.rows.dtype(), cache.rows.device()));
+  ops::table(cache.rows).elementwise.copy(remembered(zeros, context), cache.rows.slice(1, 0, count));
   cache.begin = 0, cache.end = count;
 }
 

@@ -43,14 +43,32 @@ class RecurrentLayer final : public nn::Module {
   /// x [B, N, D], the residual stream; memory [B, M, D] in context.compute, or undefined -> [B, N, D].
   Variable forward(const Variable& x, const Variable& memory, const SegmentView& segment, const nn::StepContext& context) const;
 
+  /// Queries of x [B, N, D] with all parameters as constants, for recall: [B, N, H d].
+  Variable recall_query(const Variable& x, const nn::StepContext& context) const;
+  /// What these queries draw from other rows [B, R, D] by content alone, all parameters being constants: [B, N, H d] (Rae et al.
+  /// 2019, algorithm 2: content-based attention). Gradients reach `rows` only.
+  Variable recall(const Variable& query, const Variable& rows, const nn::StepContext& context) const;
+  /// Weights that the keys of memory and segment receive in forward, mean over heads and queries, without dropout: [B, K] f32
+  /// (f64 for f64).
+  Tensor usage(const Variable& x, const Variable& memory, const SegmentView& segment, const nn::StepContext& context) const;
+  /// The same for the tokens x [B, n, D] that step() has just appended to a cache.
+  Tensor usage(const Variable& x, const TokenCache& cache, const Pattern& pattern, const nn::StepContext& context) const;
+
   /// Room for `capacity` tokens of `batch` sequences; `distances` [rows, D].
   TokenCache start(int64_t batch, int64_t capacity, const Variable& distances, DType compute) const;
   /// Puts the keys and values of `count` rows of zeros into an empty cache.
   void fill_with_zeros(TokenCache& cache, int64_t count) const;
-  /// The same for n new tokens whose keys are appended to the cache. `pattern`: n queries over the cached rows and them.
+  /// The keys and values that a cache holds of rows [B, n, D]: [B, n, 2 H, d].
+  Tensor remembered(const Variable& rows, const nn::StepContext& context) const;
+  /// forward() of n new tokens whose keys and values are appended to the cache. `pattern`: n queries over the cached rows and them.
   Variable step(const Variable& x, TokenCache& cache, const Pattern& pattern, const nn::StepContext& context) const;
 
  private:
+  struct Sides {
+    Variable asking, seen;  // [B, N, D], [B, K, D]: what queries and keys are made of
+  };
+  Sides sides(const Variable& x, const Variable& memory, const nn::StepContext& context) const;
+  attention::AttentionSpec spec_of(const SegmentView& segment) const;
   Variable attend(const Variable& x, const Variable& memory, const SegmentView& segment, const nn::StepContext& context) const;
   Variable finish(const Variable& x, const Variable& attended, const SegmentView& segment, const nn::StepContext& context) const;
   Variable feed(const Variable& x, const SegmentView& segment, const nn::StepContext& context) const;

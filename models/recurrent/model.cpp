@@ -67,16 +67,20 @@ RecurrentModel::RecurrentModel(const ModelSpec& spec, nn::Initializer& init)
 }
 
 std::unique_ptr<SegmentMemory> RecurrentModel::start_memory(const MemoryRequest& request) const {
+  check<ConfigError>(request.slots == 0, "[memory] {} slots for a model of family {}, which has no compressed memory\n  hint: only compressive models have slots", request.slots, spec_.family);
+  return std::make_unique<SegmentMemory>(memory_plan(request));
+}
+
+MemoryPlan RecurrentModel::memory_plan(const MemoryRequest& request) const {
   const SegmentOptions& m = options_->memory;
-  const int64_t length = request.length > 0 ? request.length : request.training ? m.length : m.eval_length;
-  return std::make_unique<SegmentMemory>(MemoryPlan{.rows = request.rows,
-                                                    .layers = options_->body.layers,
-                                                    .dim = options_->body.dim,
-                                                    .length = length,
-                                                    .documents = m.reset == MemoryReset::kDocument,
-                                                    .zeros = m.start == MemoryStart::kZeros,
-                                                    .dtype = request.compute,
-                                                    .device = device_});
+  return {.rows = request.rows,
+          .layers = options_->body.layers,
+          .dim = options_->body.dim,
+          .length = request.length > 0 ? request.length : request.training ? m.length : m.eval_length,
+          .documents = m.reset == MemoryReset::kDocument,
+          .zeros = m.start == MemoryStart::kZeros,
+          .dtype = request.compute,
+          .device = device_};
 }
 
 const Pattern& RecurrentModel::pattern(const Extent& extent, bool documents, int64_t memory) const {
@@ -115,6 +119,11 @@ std::unique_ptr<PassMemory> RecurrentModel::start_pass(SegmentMemory& state, int
 }
 
 Variable RecurrentModel::run(const ModelInputs& inputs, const nn::StepContext& context, SegmentTrace* trace) const {
+  const auto pass = inputs.memory ? start_pass(*inputs.memory, inputs.tokens.size(0), context) : nullptr;
+  return run(inputs, pass.get(), context, trace);
+}
+
+Variable RecurrentModel::run(const ModelInputs& inputs, PassMemory* memory, const nn::StepContext& context, SegmentTrace* trace) const {
   const Tensor& ids = inputs.tokens;
   check<ShapeError>(ids.rank() == 2 && ids.dtype() == DType::kI32, "[model] tokens must be [B, N] i32, received {} {}", ids.dtype(), ids.shape());
   Variable embedded = tokens_.embed(ids);
@@ -122,11 +131,9 @@ Variable RecurrentModel::run(const ModelInputs& inputs, const nn::StepContext& c
     embedded = ops::dropout(embedded, {.stream = context.stream(0, RandomPurpose::kEmbeddingDropout), .probability = options_->body.embedding_dropout,
                                        .first_element = static_cast<uint64_t>(context.first_row * ids.size(1) * embedded.size(2))});
   }
-  if (!inputs.memory) return finished(read(embedded, inputs.documents, nullptr, context, trace), context);
-  const auto pass = start_pass(*inputs.memory, ids.size(0), context);
-  check<InternalError>(inputs.memory->plan().documents == inputs.documents.defined(), "documents and a memory that does not know them");
-  const Variable out = read(embedded, inputs.documents, pass.get(), context, trace);
-  pass->keep();
+  check<InternalError>(!memory || inputs.memory->plan().documents == inputs.documents.defined(), "documents and a memory that does not know them");
+  const Variable out = read(embedded, inputs.documents, memory, context, trace);
+  if (memory) memory->keep();
   return finished(out, context);
 }
 

@@ -44,6 +44,9 @@ class RecurrentModel : public LanguageModel {
   const AdaptiveTokens& tokens() const { return tokens_; }
 
  protected:
+  /// hidden() with a pass over inputs.memory, or null; the memory is replaced by what it leaves.
+  Variable run(const ModelInputs& inputs, PassMemory* memory, const nn::StepContext& context, SegmentTrace* trace) const;
+  MemoryPlan memory_plan(const MemoryRequest& request) const;
   /// Distances 0 .. keys - 1, as far as they differ.
   Variable distances(int64_t keys, uint32_t segment, const nn::StepContext& context) const;
   const Pattern& pattern(const Extent& extent, bool documents, int64_t memory) const;

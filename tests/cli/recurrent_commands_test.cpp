@@ -100,5 +100,38 @@ TEST_F(RecurrentCommands, TrainEvaluateGenerateAndExchange) {
     EXPECT_EQ(io::read_file(folder_.path() / "public" / file), io::read_file(folder_.path() / "again" / file)) << file;
 }
 
+TEST_F(RecurrentCommands, BothMemoriesOfACompressiveModel) {
+  const std::string compressive =
+      "train run.yaml --set model.family=compressive --set model.memory.length=16 --set model.memory.rate=4 --set model.memory.compressed=8"
+      " --set model.compression.function=";
+  const auto trained = json(compressive + "conv --run trained");
+  EXPECT_LT(trained["valid_loss"].get<double>(), 1.5);
+  EXPECT_THAT(io::read_file(folder_.path() / "trained" / "metrics.jsonl"), HasSubstr("\"compression_loss.1\":"));
+
+  const auto carried = json("eval trained --data text.txt");
+  EXPECT_EQ(carried["memory"], 16);
+  EXPECT_EQ(carried["tokens"], 60 * 50 - 1);
+  EXPECT_NE(json("eval trained --data text.txt --slots 2")["loss"], carried["loss"]);
+  EXPECT_EQ(json("eval trained --data text.txt --memory 32 --slots 20")["memory"], 32);
+  call("eval trained --data text.txt --memory 18", 2);
+  EXPECT_THAT(error(), HasSubstr("no multiple of model.memory.rate = 4"));
+  call("eval trained --data text.txt --context 18", 2);
+  EXPECT_THAT(error(), HasSubstr("--context 20 is one"));
+  call("eval trained --data text.txt --protocol block --slots 5", 2);
+
+  for (const char* function : {"conv", "most_used"}) {
+    const std::string run = function == std::string("conv") ? "trained" : "used";
+    if (run == "used") call(compressive + "most_used --set train.steps=20 --run used");
+    const std::string flags = " --temperature 0 --prompt 'the cat sat'";
+    const std::string whole = json("generate " + run + " --max-new 90" + flags)["text"];
+    const std::string first = json("generate " + run + " --max-new 55 --state story." + run + flags)["text"];
+    const std::string second = json("generate " + run + " --max-new 35 --state story." + run + " --temperature 0")["text"];
+    EXPECT_EQ(first + second, whole) << function;
+  }
+  call(compressive + "conv --set model.memory.rate=3 --run refused", 2);
+  EXPECT_THAT(error(), HasSubstr("model.memory.rate = 3: does not divide data.sequence_length = 16"));
+  EXPECT_FALSE(io::exists(folder_.path() / "refused"));
+}
+
 }  // namespace
 }  // namespace longhaul

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "framework/base/error.h"
+#include "models/compressive/options.h"
 #include "models/local/options.h"
 #include "models/recurrent/options.h"
 #include "train/config/load.h"
@@ -183,6 +184,18 @@ TEST(Configs, RecurrentModelsReadSegmentsOfRealTexts) {
   const Config bench = load("bench/transformer-xl.yaml");
   EXPECT_EQ(std::tuple(bench.train.batch_size, bench.data.sequence_length, options_of(bench).memory.length, options_of(bench).adaptive.cutoffs.size()),
             std::tuple(8, 512, 512, 0u));
+}
+
+TEST(Configs, CompressiveModelsReadSegmentsOfRealTexts) {
+  const auto options_of = [](const Config& config) { return dynamic_cast<const models::CompressiveOptions&>(*config.model.options); };
+  for (const char* name : {"books-compressive.yaml", "enwik8-compressive.yaml", "text8-compressive.yaml"}) EXPECT_EQ(load(name).model.family, "compressive");
+  const Config books = load("books-compressive.yaml");
+  EXPECT_EQ(std::tuple(books.data.sequence_length, options_of(books).memory.length, options_of(books).compressed), std::tuple(512, 512, 512));
+  EXPECT_EQ(options_of(books).memory.reset, models::MemoryReset::kDocument);
+  EXPECT_EQ(options_of(load("text8-compressive.yaml")).compression.loss, models::CompressionLoss::kNone);
+  const Config bytes = load("enwik8-compressive.yaml");
+  EXPECT_EQ(options_of(bytes).compression.loss, models::CompressionLoss::kAttention);
+  EXPECT_EQ(std::tuple(bytes.train.accumulate.batches, bytes.train.accumulate.after), std::tuple(4, 12000));
 }
 
 TEST(Configs, QuickStartReadsTheTextThatShipsWithTheProject) {

@@ -13,6 +13,10 @@ namespace {
 const char* const kModels[] = {
     "family: transformer_xl, memory: {length: 24}",
     "family: transformer_xl, norm: pre, memory: {length: 40, reset: document, bptt_segments: 2}, adaptive: {cutoffs: [40, 110], div_val: 2}",
+    "family: compressive, memory: {length: 24, compressed: 12, rate: 4}, compression: {function: conv}",
+    "family: compressive, norm: pre, memory: {length: 16, compressed: 8, rate: 2, reset: document}, compression: {function: dilated_conv, loss: autoencode}",
+    "family: compressive, memory: {length: 24, compressed: 9, rate: 4, reset: document}, compression: {function: most_used}",
+    "family: compressive, memory: {length: 16, compressed: 8, rate: 4, bptt_segments: 2}, compression: {function: conv, loss: bptt}",
 };
 
 TEST(RecurrentMemory, IsAPartOfTheRunWithOneRowForEachSequence) {
@@ -45,6 +49,33 @@ TEST(RecurrentMemory, ACutInTheMiddleOfADocumentChangesNoBit) {
       }
     }
   }
+}
+
+TEST(RecurrentMemory, ACutAroundTheBeginOfFewerUpdatesChangesNoBit) {
+  TinyRun run("steps: 26\n  accumulate: {batches: 3, after: 8}", kModels[2]);
+  EXPECT_EQ(run.session("whole").exit_code, 0);
+  ASSERT_EQ(run.record.steps.size(), 26u);
+  // Three batches of 4 sequences of 16 tokens from the ninth step on, as far as an epoch's last batch is whole.
+  EXPECT_EQ(run.record.steps[8].tokens - run.record.steps[7].tokens, 3 * (run.record.steps[7].tokens - run.record.steps[6].tokens));
+  for (const int64_t cut : {7, 8, 9, 10, 13, 19}) {
+    const std::string name = fmt::format("cut{}", cut);
+    run.session_stopped_after(name, cut);
+    EXPECT_EQ(run.session(name).exit_code, 0);
+    run.expect_same("whole", name, 26);
+  }
+}
+
+TEST(RecurrentMemory, TellsTheLossesOfCompression) {
+  TinyRun run("steps: 9", kModels[2]);
+  EXPECT_EQ(run.session("run").exit_code, 0);
+  const auto& gauges = run.record.logs.back().gauges;
+  for (const char* name : {"compression_loss.0", "compression_loss.1", "apart_norm"}) {
+    ASSERT_TRUE(gauges.contains(name)) << name;
+    EXPECT_GT(gauges.at(name), 0) << name;
+  }
+  TinyRun plain("steps: 9", kModels[0]);
+  EXPECT_EQ(plain.session("run").exit_code, 0);
+  EXPECT_TRUE(plain.record.logs.back().gauges.empty());
 }
 
 TEST(RecurrentMemory, OneAndTwoThreadsGiveTheSameRun) {

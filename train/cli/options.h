@@ -52,6 +52,7 @@ struct EvalOptions {
   int64_t context = 0;                  // tokens; 0 = the model's sequence length
   int64_t stride = 0;                   // tokens; 0 = what the protocol says
   int64_t memory = 0;                   // tokens kept before a window; 0 = as the model's configuration says
+  int64_t slots = 0;                    // of a compressed memory, likewise
   bool cross_documents = false;         // one stream over all documents
   int64_t batch = 0;                    // windows at once; 0 = what fits
   std::string per_token;                // file of one line a token; empty: none

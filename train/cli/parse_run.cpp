@@ -37,6 +37,8 @@ void parse_eval(CLI::App& app, EvalOptions& o) {
              "context for block, 1 for sliding");
   whole_flag(app, "--memory", o.memory, 1, "tokens kept before a window, for --protocol memory",
              "model.memory.eval_length");
+  whole_flag(app, "--slots", o.slots, 1, "slots kept before that memory, for compressive models",
+             "model.memory.eval_compressed");
   switch_flag(app, "--cross-documents", o.cross_documents, "one stream over all documents, in order");
   whole_flag(app, "--batch", o.batch, 1, "windows at once", "what fits");
   text_flag(app, "--per-token", o.per_token, "FILE", "write one line for each scored token");

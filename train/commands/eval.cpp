@@ -66,9 +66,9 @@ data::Split open_split(const EvalOptions& options, const OpenedModel& opened) {
 }
 
 int run_effective_context(const EvalOptions& options, const OpenedModel& first, Device device, Console& console) {
-  check<ConfigError>(options.protocol == Protocol::kAuto && options.stride == 0 && options.memory == 0 &&
+  check<ConfigError>(options.protocol == Protocol::kAuto && options.stride == 0 && options.memory == 0 && options.slots == 0 &&
                          !options.cross_documents && options.per_token.empty() && options.plot.empty(),
-                     "[eval] --recl has windows of its own: --protocol, --stride, --memory, --cross-documents, --per-token and "
+                     "[eval] --recl has windows of its own: --protocol, --stride, --memory, --slots, --cross-documents, --per-token and "
                      "--plot do not go with it");
   std::vector<OpenedModel> others;
   for (const std::string& name : options.recl_against) others.push_back(open_model(name, device));
@@ -119,7 +119,10 @@ int run_eval(const EvalOptions& options, Console& console) {
   request.protocol = protocol_of(options, recurrent);
   check<ConfigError>(options.memory == 0 || request.protocol == train::EvaluationProtocol::kMemory,
                      "[eval] --memory {} goes with --protocol memory of a recurrent model only", options.memory);
+  check<ConfigError>(options.slots == 0 || request.protocol == train::EvaluationProtocol::kMemory,
+                     "[eval] --slots {} goes with --protocol memory of a compressive model only", options.slots);
   request.memory = options.memory;
+  request.slots = options.slots;
   request.context = options.context > 0 ? options.context : opened.sequence_length;
   request.stride = options.stride;
   request.cross_documents = options.cross_documents;

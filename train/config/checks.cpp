@@ -252,9 +252,17 @@ void check_streams(const Config& config, Findings& found) {
                               config.train.batch_size));
     }
     const models::StreamNeeds now = family.streams(*stage.model);
-    if (now.memory != needs.memory || now.documents != needs.documents || now.segments != needs.segments) {
-      found.given(fmt::format("train.stages[{}].model.memory", i),
+    if (now != needs) {
+      found.given(fmt::format("train.stages[{}].model.{}", i, now.function != needs.function ? "compression" : "memory"),
                   "may not change between stages: the memory goes on from one to the next");
+    }
+    if (stage.sequence_length % needs.rate != 0) {
+      found.given(fmt::format("train.stages[{}].sequence_length", i),
+                  fmt::format("is no multiple of model.memory.rate = {}", needs.rate));
+    }
+    if (needs.slots > 0 && stage.sequence_length > needs.memory) {
+      found.given(fmt::format("train.stages[{}].sequence_length", i),
+                  fmt::format("is more than model.memory.length = {}, which holds a segment whole", needs.memory));
     }
   }
 }

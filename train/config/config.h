@@ -90,6 +90,12 @@ struct ScheduleConfig {
   double decay = 0.2;  // wsd: last share of the horizon that decays
 };
 
+/// Fewer updates late in training (Rae et al. 2019, section 4.3.2): so many batches a step from then on.
+struct AccumulateConfig {
+  int64_t batches = 1;
+  int64_t after = 0;  // steps of one batch before
+};
+
 struct EmaConfig {
   double decay = 0;  // 0 = off
 };
@@ -118,6 +124,7 @@ struct TrainConfig {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   double clip_norm = 1.0;  // 0 = off
+  AccumulateConfig accumulate;
   EmaConfig ema;
   double label_smoothing = 0;
   int64_t max_bad_steps = 10;  // non-finite steps in a row that end the run

@@ -217,6 +217,10 @@ void train_fields(FieldVisitor& v, TrainConfig& o, const ModelConfig& model) {
             [&](FieldVisitor& in) { schedule_fields(in, o.schedule); });
   v.number("clip_norm", o.clip_norm, {.min = 0, .resume = Resume::kMayChange},
            "largest norm of the whole gradient; 0 = off");
+  v.section("accumulate", {}, "fewer updates: steps of several batches, one after the other with the same weights", [&](FieldVisitor& in) {
+    in.integer("batches", o.accumulate.batches, {.min = 1, .max = 65535, .unit = "batches"}, "whose mean gradient moves the weights once; 1 = off");
+    in.integer("after", o.accumulate.after, {.min = 0, .unit = "steps"}, "of one batch before that; 0 = from the first step on");
+  });
   v.section("ema", {}, "moving average of the parameters, used for evaluation", [&](FieldVisitor& in) {
     in.number("decay", o.ema.decay, {.min = 0, .max = 1, .below_max = true}, "e.g. 0.999; 0 = off");
   });

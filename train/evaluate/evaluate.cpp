@@ -75,12 +75,17 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
       source, {.context = request.context, .stride = stride, .cross_documents = request.cross_documents});
   const bool carries = request.protocol == EvaluationProtocol::kMemory;
   const auto memory =
-      carries ? model.start_memory({.rows = 1, .length = request.memory, .compute = request.compute}) : nullptr;
+      carries ? model.start_memory({.rows = 1, .length = request.memory, .slots = request.slots, .compute = request.compute}) : nullptr;
   check<ConfigError>(!carries || memory,
                      "[eval] protocol memory carries state from window to window, which this model does not have\n"
                      "  hint: use block, strided or sliding");
   check<ConfigError>(!carries || request.batch <= 1,
                      "[eval] protocol memory reads one window after the other, received a batch of {}", request.batch);
+  check<ConfigError>(!memory || request.context % memory->granularity() == 0,
+                     "[eval] windows of {} tokens are no multiple of model.memory.rate = {}: they would never enter the memory\n"
+                     "  hint: --context {} is one",
+                     request.context, memory ? memory->granularity() : 1,
+                     memory ? (request.context / memory->granularity() + 1) * memory->granularity() : 0);
   const int64_t rows = carries             ? 1
                        : request.batch > 0 ? request.batch
                                            : std::max<int64_t>(1, kBatchTokens / request.context);

@@ -35,6 +35,7 @@ struct EvaluationRequest {
   int64_t context = 0;           // L, tokens a window holds
   int64_t stride = 0;            // kStrided only: 1 <= stride <= context
   int64_t memory = 0;            // kMemory only: tokens kept before a window; 0 = as the model's options say
+  int64_t slots = 0;             // likewise, of a compressed memory
   bool cross_documents = false;  // one stream over all documents
   int64_t batch = 0;            // windows at once; 0 = about 8,192 tokens of them. Does not change any figure's meaning
   DType compute = DType::kF32;  // operands of products

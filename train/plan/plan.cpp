@@ -116,8 +116,7 @@ Rehearsal rehearse(const config::Config& config, const PlanInputs& inputs, int64
   const models::ModelBatch inputs_of_step = model_batch(batch, Device::meta(), memory.get());
   // A third micro-batch allocates nothing that the second did not.
   const int64_t rows = std::min(config.train.batch_size, 2 * micro_batch);
-  // A memory is full after as many tokens as it keeps.
-  const int64_t steps = memory ? memory->plan().length / batch.tokens.size(1) + kSteps : kSteps;
+  const int64_t steps = memory ? memory->reach() / batch.tokens.size(1) + kSteps : kSteps;
   for (int64_t i = 1; i <= steps; ++i) {
     step.run({.batch = rows_of(inputs_of_step, 0, rows), .scored = batch.scored, .step = i, .learning_rate = 1e-3});
   }

@@ -135,14 +135,19 @@ double Trainer::learning_rate(int64_t read) const {
       schedule_of(config_.train.schedule, staged ? stage.steps : whole, staged ? 0 : config_.train.tokens);
   const auto batch = static_cast<double>(stage.batch_size);
   const double epochs_per_step = batch / static_cast<double>(batches_->samples_per_epoch());
+  const auto batches = static_cast<double>(batches_of(counters_.steps));
   // Skipped steps move the data but not the schedule.
   const Progress now{.steps = trainee_->optimizer().updates() - counters_.stage_updates + 1,
                      .tokens = counters_.tokens - counters_.stage_tokens + read,
-                     .epochs = cursor_.cursor.epochs() - counters_.stage_epochs + epochs_per_step,
+                     .epochs = cursor_.cursor.epochs() - counters_.stage_epochs + batches * epochs_per_step,
                      .seconds = clock_.seconds};
   const Progress per_step{
-      .steps = 1, .tokens = stage.batch_size * batches_->sequence_length(), .epochs = epochs_per_step, .seconds = 0};
+      .steps = 1, .tokens = batches_of(counters_.steps) * stage.batch_size * batches_->sequence_length(), .epochs = batches * epochs_per_step, .seconds = 0};
   return stage.learning_rate * optim::schedule_factor(schedule, now, per_step);
+}
+
+int64_t Trainer::batches_of(int64_t steps) const {
+  return steps < config_.train.accumulate.after ? 1 : config_.train.accumulate.batches;
 }
 
 void Trainer::take_step() {
@@ -159,55 +164,69 @@ void Trainer::take_step() {
     log::info("[stage]  {} of {} begins at step {}", stage + 1, stages_.size(), counters_.steps + 1);
   }
   const auto begin = Clock::now();
-  const data::Batch batch = batches_->read(cursor_.cursor.samples, stages_[static_cast<size_t>(stage)].batch_size);
   models::SegmentMemory* memory = trainee_->memory();
-  if (memory && batch.begins_streams) memory->reset();
-  const double rate = learning_rate(batch.read);
-  last_ = trainee_->step().run({.batch = model_batch(batch, trainee_->model().device(), memory),
-                                .scored = batch.scored,
-                                .step = counters_.steps + 1,
-                                .learning_rate = rate,
-                                .gauged = will_log(batch)});
-  cursor_.cursor.samples += static_cast<int64_t>(batch.rows.size());
-  count(last_, batch, rate, std::chrono::duration<double>(Clock::now() - begin).count());
+  const Device device = trainee_->model().device();
+  StepInput input;
+  input.step = counters_.steps + 1;
+  StepRead read{.first = cursor_.cursor.samples};
+  int64_t samples = cursor_.cursor.samples;
+  for (int64_t i = 0; i < batches_of(counters_.steps); ++i) {
+    const data::Batch batch = batches_->read(samples, stages_[static_cast<size_t>(stage)].batch_size);
+    samples += static_cast<int64_t>(batch.rows.size());
+    read.tokens += batch.read;
+    input.scored += batch.scored;
+    if (i == 0) {
+      if (!batch.rows.empty()) read.first = batch.rows.front();
+      if (memory && batch.begins_streams) memory->reset();
+      input.batch = model_batch(batch, device, memory);
+    } else {
+      input.following.push_back({model_batch(batch, device, memory), batch.begins_streams});
+    }
+  }
+  read.scored = input.scored;
+  input.learning_rate = learning_rate(read.tokens);
+  read.samples = samples - cursor_.cursor.samples;
+  input.gauged = will_log(read);
+  last_ = trainee_->step().run(input);
+  cursor_.cursor.samples = samples;
+  count(last_, read, input.learning_rate, std::chrono::duration<double>(Clock::now() - begin).count());
 }
 
-// Whether a log line follows the step over this batch, as far as that is known before: of a period in seconds it is not, so each
+// Whether a log line follows the step that reads so much, as far as that is known before: of a period in seconds it is not, so each
 // of its steps is taken for one.
-bool Trainer::will_log(const data::Batch& batch) const {
+bool Trainer::will_log(const StepRead& read) const {
   const units::Period& period = config_.train.log_every;
   if (period.unit == units::Period::Unit::kSecond) return !period.off();
   CursorPart after = cursor_;
-  after.cursor.samples += static_cast<int64_t>(batch.rows.size());
+  after.cursor.samples += read.samples;
   Counters counted = counters_;
   ++counted.steps;
-  counted.tokens += batch.read;
+  counted.tokens += read.tokens;
   const units::Progress then = progress_of(counted, clock_, after.cursor);
   return period.due(progress(), then) || ending_.reached(then);
 }
 
-void Trainer::count(const StepOutcome& outcome, const data::Batch& batch, double rate, double seconds) {
+void Trainer::count(const StepOutcome& outcome, const StepRead& read, double rate, double seconds) {
   ++counters_.steps;
-  counters_.tokens += batch.read;
-  counters_.interval_tokens += batch.read;
+  counters_.tokens += read.tokens;
+  counters_.interval_tokens += read.tokens;
   clock_.interval_seconds += seconds;
   session_seconds_ += seconds;
-  session_tokens_ += batch.read;
+  session_tokens_ += read.tokens;
   ++session_steps_;
   last_rate_ = rate;
   tick();
   if (!outcome.skipped) {
     counters_.bad_in_row = 0;
     counters_.taken_step = counters_.steps;
-    counters_.interval_nats += outcome.loss * static_cast<double>(batch.scored);
-    counters_.interval_scored += batch.scored;
+    counters_.interval_nats += outcome.loss * static_cast<double>(read.scored);
+    counters_.interval_scored += read.scored;
     return;
   }
   ++counters_.skipped;
   ++counters_.bad_in_row;
-  const int64_t first = batch.rows.empty() ? 0 : batch.rows.front();
   log::warn("[guard]  step {}: {}; skipped ({} of {} in a row), samples {}..{}", counters_.steps, outcome.reason,
-            counters_.bad_in_row, config_.train.max_bad_steps, first, cursor_.cursor.samples - 1);
+            counters_.bad_in_row, config_.train.max_bad_steps, read.first, cursor_.cursor.samples - 1);
   guard_message_ = fmt::format(
       "[guard] step {}: {}, the last of {} such steps in a row; none of them changed the weights\n"
       "  the state before them is saved in {}; `longhaul replay {} --step {}` takes the step again\n"

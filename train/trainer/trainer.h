@@ -44,8 +44,15 @@ class Trainer {
   Exit loop();
   void take_step();
   double learning_rate(int64_t read) const;
-  bool will_log(const data::Batch& batch) const;
-  void count(const StepOutcome& outcome, const data::Batch& batch, double rate, double seconds);
+  /// What a step has read.
+  struct StepRead {
+    int64_t first = 0, samples = 0;  // number of its first sample, and how many
+    int64_t tokens = 0, scored = 0;
+  };
+  /// Batches of the step after so many.
+  int64_t batches_of(int64_t steps) const;
+  bool will_log(const StepRead& read) const;
+  void count(const StepOutcome& outcome, const StepRead& read, double rate, double seconds);
   void journal_step(double loss);
   void after_step(const Progress& before);
   void write_log();

@@ -29,12 +29,12 @@ void convert_line(DType from, const void* x, int64_t step_x, DType to, void* y, 
 
 namespace {
 
-Status axpby(const View& x, const View& y, float alpha, float beta) {
+Status axpby(const View& x, const View& y, double alpha, double beta) {
   const int from = lane_of(x.dtype), to = lane_of(y.dtype);
   if (from >= 0 && to >= 0) {
     const auto leaf = leaves().axpby[from][to];
     for_blocks(x.elements(), kBlock,
-               [&](int64_t begin, int64_t end) { leaf(at(x, begin), at(y, begin), alpha, beta, end - begin); });
+               [&](int64_t begin, int64_t end) { leaf(at(x, begin), at(y, begin), static_cast<float>(alpha), static_cast<float>(beta), end - begin); });
     return Status::kOk;
   }
   if (!is_floating(x.dtype) || !is_floating(y.dtype)) return Status::kUnsupported;
@@ -44,8 +44,8 @@ Status axpby(const View& x, const View& y, float alpha, float beta) {
       using Y = decltype(target);
       for_blocks(x.elements(), kBlock, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          double sum = static_cast<double>(alpha) * converted<double>(x.as<X>()[i]);
-          if (beta != 0) sum += static_cast<double>(beta) * converted<double>(y.as<Y>()[i]);
+          double sum = alpha * converted<double>(x.as<X>()[i]);
+          if (beta != 0) sum += beta * converted<double>(y.as<Y>()[i]);
           y.as<Y>()[i] = converted<Y>(sum);
         }
       });

@@ -119,6 +119,9 @@ Status binary(const View& a, const View& b, const View& c, BinaryOp op) {
         case BinaryOp::kDivide:
           out = left / right;
           break;
+        case BinaryOp::kMaximum:
+          out = left < right || std::isnan(right) ? right : left;
+          break;
       }
       c.as<T>()[i] = converted<T>(out);
     }
@@ -126,7 +129,7 @@ Status binary(const View& a, const View& b, const View& c, BinaryOp op) {
   });
 }
 
-Status axpby(const View& x, const View& y, float alpha, float beta) {
+Status axpby(const View& x, const View& y, double alpha, double beta) {
   return visit(x.dtype, [&](auto from) {
     return visit(y.dtype, [&](auto to) {
       using From = decltype(from);

@@ -94,7 +94,7 @@ TEST(Elementwise, NanPassesThroughEveryFunction) {
 
 TEST(Elementwise, BinaryRepeatsTheSecondOperand) {
   for_each_isa([] {
-    for (const BinaryOp op : {BinaryOp::kAdd, BinaryOp::kSubtract, BinaryOp::kMultiply, BinaryOp::kDivide}) {
+    for (const BinaryOp op : {BinaryOp::kAdd, BinaryOp::kSubtract, BinaryOp::kMultiply, BinaryOp::kDivide, BinaryOp::kMaximum}) {
       for (const DType dtype : {DType::kF32, DType::kBF16}) {
         for (const auto& [rows, columns, repeat] : {std::tuple{1, 1, false},
                                                     {5, 33, false},
@@ -113,6 +113,17 @@ TEST(Elementwise, BinaryRepeatsTheSecondOperand) {
         }
       }
     }
+  });
+}
+
+TEST(Elementwise, TheMaximumWithANanIsNan) {
+  for_each_isa([] {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const Tensor a = Tensor::of<float>({4}, {nan, 1, 2, nan}), b = Tensor::of<float>({4}, {1, nan, 3, nan});
+    cpu().elementwise.binary(a, b, a, BinaryOp::kMaximum);
+    const std::vector<double> got = values(a);
+    EXPECT_TRUE(std::isnan(got[0]) && std::isnan(got[1]) && std::isnan(got[3]));
+    EXPECT_EQ(got[2], 3);
   });
 }
 

@@ -214,6 +214,18 @@ TEST(Signals, UserSignalSavesAndGoesOn) {
   EXPECT_EQ(run.record.saved, (std::vector<int64_t>{3, 8}));
 }
 
+TEST(Accumulation, OfTwoBatchesIsOneBatchOfBoth) {
+  TinyRun run("steps: 9");
+  // 80 samples are ten such batches, so that an epoch's end cuts neither.
+  run.overrides = {"model.dropout=0", "train.eval_every=0"};
+  EXPECT_EQ(run.session("one", {"train.batch_size=8"}).exit_code, 0);
+  const int64_t tokens = run.record.steps.back().tokens;
+  EXPECT_EQ(run.session("two", {"train.accumulate={batches: 2}"}).exit_code, 0);
+  EXPECT_TRUE(TinyRun::tensor_bytes(run.checkpoint("one", 9) / "model.safetensors") ==
+              TinyRun::tensor_bytes(run.checkpoint("two", 9) / "model.safetensors"));
+  EXPECT_EQ(run.record.steps.back().tokens, tokens);
+}
+
 TEST(RunFolders, OneProcessAtATime) {
   TinyRun run("steps: 8");
   run.stepped = [&](const StepMetrics& m) {

@@ -110,6 +110,8 @@ LONGHAUL_LEAF void binary(BinaryOp op, const void* a_, const void* b_, void* c_,
       return map(a, b, c, n, [](Floats x, Floats y) { return x * y; });
     case BinaryOp::kDivide:
       return map(a, b, c, n, [](Floats x, Floats y) { return x / y; });
+    case BinaryOp::kMaximum:
+      return map(a, b, c, n, [](Floats x, Floats y) { return select(x < y, y, select(y != y, y, x)); });
   }
 }
 
