@@ -116,9 +116,9 @@ class SpanHead final : public Head {
     add("out", out_);
     if (!layout.span_layer) return;
     const BodyOptions& body = spec.options->body;
-    add("feed_forward", *(feed_forward_ = std::make_unique<nn::FeedForward>(body.dim, body.feedforward, body.bias, body.init_std, body.init_std,
+    add("feed_forward", *(feed_forward_ = std::make_unique<nn::FeedForward>(hidden_width(spec), body.feedforward, body.bias, body.init_std, body.init_std,
                                                                           ops::FeedForwardOptions{.activation = feed_forward_activation(body), .chunk_rows = spec.memory.chunk_feedforward}, init)));
-    add("norm", *(norm_ = std::make_unique<nn::Norm>(body.dim, body.bias, norm_options(body), init)));
+    add("norm", *(norm_ = std::make_unique<nn::Norm>(hidden_width(spec), body.bias, norm_options(body), init)));
   }
 
   ops::CrossEntropyResult loss(const Variable& hidden, const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const override {

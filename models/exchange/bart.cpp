@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/base/error.h"
+#include "models/exchange/activations.h"
 
 namespace longhaul::models::exchange {
 
@@ -22,7 +23,7 @@ BartLayout bart_layout(const PublicConfig& config, const BartDefaults& defaults,
   out.decoder.heads = config.count("decoder_attention_heads", 16);
   out.decoder.feedforward = config.count("decoder_ffn_dim", 4096);
   check<CheckpointError>(body.dim % out.decoder.heads == 0, "[exchange] config.json: decoder_attention_heads = {} does not divide d_model = {}", out.decoder.heads, body.dim);
-  body.activation = config.activation("activation_function", defaults.activation);
+  body.activation = activation_named("activation_function", config.text("activation_function", defaults.activation));
   body.norm_eps = 1e-5;
   body.positions = Positions::kLearned;
   // A model without a head has no output projection of its own.
@@ -48,7 +49,7 @@ void write_bart_json(nlohmann::ordered_json& to, const BodyOptions& encoder, con
   need(encoder.kv_heads == encoder.heads, "kv_heads", "as many as heads");
   need(encoder.head_dim * encoder.heads == encoder.dim, "head_dim", "dim / heads");
   need(encoder.embedding_dropout == encoder.dropout, "embedding_dropout", "the value of dropout");
-  to["activation_function"] = activation_name(encoder.activation);
+  to["activation_function"] = activation_name("activation_function", encoder.activation);
   to["attention_dropout"] = encoder.attention_dropout;
   to["d_model"] = encoder.dim;
   to["decoder_attention_heads"] = decoder.heads;

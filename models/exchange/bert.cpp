@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/base/error.h"
+#include "models/exchange/activations.h"
 
 namespace longhaul::models::exchange {
 namespace {
@@ -56,7 +57,7 @@ BertLayout bert_layout(const PublicConfig& config, const BertDefaults& defaults,
   check<CheckpointError>(body.dim % body.heads == 0, "[exchange] config.json: num_attention_heads = {} does not divide hidden_size = {}", body.heads, body.dim);
   body.head_dim = body.dim / body.heads;
   body.feedforward = config.count("intermediate_size", 3072);
-  body.activation = config.activation("hidden_act", defaults.activation);
+  body.activation = activation_named("hidden_act", config.text("hidden_act", defaults.activation));
   body.norm = NormPlacement::kPost;
   body.norm_eps = config.number("layer_norm_eps", defaults.norm_eps);
   body.positions = Positions::kLearned;
@@ -131,7 +132,7 @@ std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, cons
   nlohmann::ordered_json to;
   to["architectures"] = {architecture};
   to["attention_probs_dropout_prob"] = body.attention_dropout;
-  to["hidden_act"] = activation_name(body.activation);
+  to["hidden_act"] = activation_name("hidden_act", body.activation);
   to["hidden_dropout_prob"] = body.dropout;
   to["hidden_size"] = body.dim;
   if (spec.head.kind == HeadKind::kClasses) {

@@ -99,24 +99,6 @@ std::vector<int64_t> PublicConfig::integers(const char* key, const std::vector<i
   return out;
 }
 
-Activation PublicConfig::activation(const char* key, const std::string& otherwise) const {
-  const std::string name = text(key, otherwise);
-  if (name == "gelu") return Activation::kGelu;
-  if (name == "gelu_new" || name == "gelu_fast" || name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
-  if (name == "relu") return Activation::kRelu;
-  fail<CheckpointError>("[exchange] config.json: {} = \"{}\" is not supported\n  hint: gelu, gelu_new, gelu_fast, gelu_pytorch_tanh and relu are", key, name);
-}
-
-std::string activation_name(Activation activation) {
-  switch (activation) {
-    case Activation::kGelu: return "gelu";
-    case Activation::kGeluTanh: return "gelu_new";
-    case Activation::kRelu: return "relu";
-    case Activation::kSwiglu: break;
-  }
-  fail<CheckpointError>("[exchange] model.activation = swiglu: the public layout knows gelu, gelu_tanh and relu only");
-}
-
 std::vector<std::string> PublicConfig::labels() const {
   const Json* value = content_->find("id2label");
   if (!value) return {"LABEL_0", "LABEL_1"};

@@ -1,12 +1,10 @@
-// defines: exchange::PublicConfig, activation_name
+// defines: exchange::PublicConfig
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "models/common/options.h"
 
 namespace longhaul::models::exchange {
 
@@ -31,8 +29,6 @@ class PublicConfig {
   std::vector<std::string> texts(const char* key, const std::vector<std::string>& otherwise) const;
   /// A list of whole numbers; one number stands for a list of it alone.
   std::vector<int64_t> integers(const char* key, const std::vector<int64_t>& otherwise) const;
-  /// The function between the products of a feed-forward layer.
-  Activation activation(const char* key, const std::string& otherwise) const;
   /// Names of the classes: id2label in order; without it LABEL_0 and LABEL_1.
   std::vector<std::string> labels() const;
   /// Says in the log that a value of training that has no counterpart here, and is not zero, is left out.
@@ -42,8 +38,5 @@ class PublicConfig {
   struct Content;
   std::unique_ptr<Content> content_;
 };
-
-/// How public configurations write it. throws CheckpointError for what they do not have
-std::string activation_name(Activation activation);
 
 }  // namespace longhaul::models::exchange

@@ -9,7 +9,6 @@
 #include "framework/base/error.h"
 #include "framework/nn/positions.h"
 #include "models/exchange/activations.h"
-#include "models/exchange/bart.h"
 #include "models/exchange/model_yaml.h"
 #include "models/exchange/public_config.h"
 
@@ -229,7 +228,7 @@ exchange::Family reformer_exchange() {
     const PublicReformer reading = read_reformer(config, tensors);
     std::optional<exchange::LongerPositions> positions;
     if (reading.options->body.positions == Positions::kLearned) positions = {"position_embedding.weight", "max_position_embeddings", 0};
-    return exchange::FamilyReading{reading.names, exchange::model_yaml("reformer", *reading.options, reading.objective, reading.options->body.max_positions, reading.labels), positions};
+    return exchange::FamilyReading{reading.names, exchange::model_yaml("reformer", *reading.options, reading.objective, reading.options->body.max_positions, reading.labels), positions, reading.spec};
   };
   family.to_json = to_json;
   return family;
