@@ -1,7 +1,7 @@
 """The rows of the comparison: what runs on each side, which figures are compared, and what must be reached."""
 from dataclasses import dataclass, field
 
-LAYERS_CONFIG = {name: f"configs/bench/{name}.yaml" for name in ("dense", "window", "longformer", "bigbird", "transformer-xl")}
+LAYERS_CONFIG = {name: f"configs/bench/{name}.yaml" for name in ("dense", "window", "longformer", "bigbird", "transformer-xl", "reformer")}
 
 
 @dataclass
@@ -78,6 +78,18 @@ def rows():
     for family in ("longformer", "bigbird"):
         table.append(step(f"{family}-64k-recompute-f32", family, 65536, "f32",
                           [Must("peak memory, GiB", "peak_gib", 8.0, at_least=False, against="itself")], extra=saving, long=True))
+    hashed = lambda bound: [faster(bound), Must("peak memory", "peak_gib", 0.6, at_least=False)]
+    axes = lambda rows, columns: (f"model.axial_shape=[{rows},{columns}]",)
+    table += [
+        step("reformer-4k-f32", "reformer", 4096, "f32", hashed(1.4), peer_model="reformer"),
+        step("reformer-4k-bf16", "reformer", 4096, "bf16", hashed(1.9), peer_model="reformer"),
+        step("reformer-16k-f32", "reformer", 16384, "f32", hashed(1.4), peer_model="reformer", extra=axes(128, 128), long=True),
+        step("reformer-64k-bf16", "reformer", 65536, "bf16", [Must("tokens/s, of those at 4K", "tokens_per_second", 0.8, against="reformer-4k-bf16")],
+             extra=axes(256, 256), long=True),
+        step("reformer-64k-12-layers-bf16", "reformer", 65536, "bf16",
+             [Must("peak memory, GiB", "peak_gib", 4.0, at_least=False, against="itself")],
+             extra=axes(256, 256) + ("model.layers=12", "memory.chunk_feedforward=4096"), long=True),
+    ]
     # Its peer needs transformers 4.35.2: run these rows alone, with that interpreter as --python. In bf16 it fails.
     recurrent = "transformer-xl-512-f32"
     table += [
