@@ -94,7 +94,7 @@ void body_fields(FieldVisitor& v, BodyOptions& o) {
            "on the sum of token and position embedding");
   v.number("init_std", o.init_std, {.min = 0, .above_min = true}, "standard deviation of normal initial weights");
   v.number("position_std", o.position_std, {.min = 0, .default_text = "init_std"},
-           "standard deviation of initial position vectors; 0 = init_std");
+           "standard deviation of initial position vectors; 0 = init_std, with axial positions of a reformer 1");
   v.integer("vocabulary", o.vocabulary, {.min = 0, .unit = "ids", .default_text = "ids of the tokenizer"},
             "rows of the token table, at least the ids of the tokenizer with those the objective adds; public tables often have more");
 }

@@ -48,6 +48,8 @@ void reformer_fields(FieldVisitor& v, ReformerOptions& o) {
 }
 
 void resolve_reformer(ReformerOptions& o, const ModelContext& context) {
+  // The published code draws axial positions with deviation 1: the streams, whose concatenation the head reads, begin apart.
+  if (o.body.position_std == 0 && o.body.positions == Positions::kAxial) o.body.position_std = 1;
   resolve_body(o.body, context);
   const bool sequence = o.body.form == Form::kEncoderDecoder;
   if (o.attention_layers.empty()) o.attention_layers = sequence ? std::vector<std::string>{"full"} : std::vector<std::string>{"local", "lsh"};

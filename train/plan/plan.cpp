@@ -154,7 +154,14 @@ config::Config with_length(const config::Config& config, int64_t length) {
   const models::FamilyInfo* family = models::find_family(config.model.family);
   changed.model.options = family->copy(*config.model.options);
   models::BodyOptions& body = changed.model.options->body;
-  if (body.max_positions > 0) body.max_positions = std::max(body.max_positions, length);
+  if (body.max_positions == 0 || body.max_positions >= length) return changed;
+  if (!body.axial_shape.empty()) {
+    // The slowest axis takes the new points.
+    const int64_t row = body.max_positions / body.axial_shape.front();
+    body.axial_shape.front() = (length + row - 1) / row;
+    length = body.axial_shape.front() * row;
+  }
+  body.max_positions = length;
   return changed;
 }
 

@@ -6,7 +6,7 @@
 
 namespace longhaul::train {
 
-inline const char* const kObjectives[] = {"masked", "span_corruption", "gap_sentences", "seq2seq", "classify", "question_answering"};
+inline const char* const kObjectives[] = {"completion", "masked", "span_corruption", "gap_sentences", "seq2seq", "classify", "question_answering"};
 
 /// A text of short sentences, from a fixed sequence of numbers.
 inline std::string small_text(int sentences, uint32_t x = 12345) {
@@ -24,7 +24,8 @@ inline std::string small_text(int sentences, uint32_t x = 12345) {
 
 /// Sixty rows (twelve of them for the validation) of a table for the objective.
 inline std::string small_table(const std::string& objective, int rows, uint32_t x) {
-  std::string out = objective == "seq2seq" ? "source\ttarget\n" : objective == "classify" ? "text\tlabel\n" : "";
+  const bool pairs = objective == "seq2seq" || objective == "completion";
+  std::string out = pairs ? "source\ttarget\n" : objective == "classify" ? "text\tlabel\n" : "";
   for (int i = 0; i < rows; ++i) {
     std::string word;
     x = x * 1664525u + 1013904223u;
@@ -33,7 +34,7 @@ inline std::string small_table(const std::string& objective, int rows, uint32_t 
       x = x * 1664525u + 1013904223u;
       word += static_cast<char>('a' + (objective == "classify" ? 2 * kind + (x >> 31) : (x >> 16) % 6));
     }
-    if (objective == "seq2seq") {
+    if (pairs) {
       out += word + "\t" + std::string(word.rbegin(), word.rend()) + "\n";
     } else if (objective == "classify") {
       out += word + "\t" + (word[0] < 'c' ? "low" : word[0] < 'e' ? "mid" : "high") + "\n";
@@ -50,7 +51,7 @@ class ObjectiveRun : public TinyRun {
  public:
   explicit ObjectiveRun(const std::string& objective, const std::string& train = "steps: 12") : TinyRun(train) {
     std::string train_file = "train.txt", valid_file = "valid.txt";
-    if (objective == "seq2seq" || objective == "classify" || objective == "question_answering") {
+    if (objective == "completion" || objective == "seq2seq" || objective == "classify" || objective == "question_answering") {
       const std::string end = objective == "question_answering" ? ".jsonl" : ".tsv";
       train_file = "train" + end, valid_file = "valid" + end;
       put(folder / train_file, small_table(objective, 60, 7));
