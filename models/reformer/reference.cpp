@@ -1,13 +1,10 @@
 #include "models/reformer/reference.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "framework/autograd/tape.h"
-#include "framework/base/error.h"
 #include "framework/base/io.h"
 #include "framework/ops/support.h"
-#include "models/common/encoder_reference.h"
 #include "models/exchange/reference.h"
 #include "models/reformer/exchange.h"
 #include "models/reformer/reference_layers.h"
@@ -17,27 +14,14 @@ namespace {
 
 using Tensors = std::map<std::string, Tensor>;
 
-/// Whole numbers of the case as T; undefined where the case lacks them.
-template <typename T>
-Tensor whole_numbers(const ReferenceCase& reference, const std::string& name) {
-  const auto found = reference.tensors.find(name);
-  if (found == reference.tensors.end()) return {};
-  check<DataError>(found->second.dtype() == DType::kI64 && found->second.rank() == 2, "[parity] {}: {} is no table of whole numbers", reference.name, name);
-  std::vector<T> values;
-  for (int64_t i = 0; i < found->second.elements(); ++i) values.push_back(static_cast<T>(found->second.data<int64_t>()[i]));
-  return Tensor::of<T>(found->second.shape(), values, reference.device);
-}
-
-/// Targets of a case: -100 is not scored, and a decoder's labels are those of the token itself.
+/// Targets of a case: a decoder's labels are those of the token itself.
 Tensor targets_of(const ReferenceCase& reference, bool causal) {
-  const Tensor labels = whole_numbers<int32_t>(reference, "labels");
-  check<DataError>(labels.defined(), "[parity] {}: there is no labels", reference.name);
+  const Tensor labels = needed_ids(reference, "labels");
   const Tensor out = Tensor::empty(labels.shape(), DType::kI32, labels.device());
   const int64_t length = labels.size(1);
   for (int64_t i = 0; i < labels.elements(); ++i) {
     const bool last = causal && i % length + 1 == length;
-    const int32_t label = last ? -1 : labels.data<int32_t>()[causal ? i + 1 : i];
-    out.data<int32_t>()[i] = label < 0 ? -1 : label;
+    out.data<int32_t>()[i] = last ? -1 : labels.data<int32_t>()[causal ? i + 1 : i];
   }
   return out;
 }
@@ -65,7 +49,7 @@ void add_buckets(const ReferenceCase& reference, const Selections& chosen, const
     const int64_t rounds = found.size(2), length = found.size(3), padded = stored->second.size(3);
     int64_t padding = 1;
     for (const int64_t factor : o.bucket_factors(length)) padding *= factor;
-    const Tensor mask = whole_numbers<uint8_t>(reference, "attention_mask");
+    const Tensor mask = stored_flags(reference, "attention_mask");
     const bool pads = padded > length || (mask.defined() && std::any_of(mask.data<uint8_t>(), mask.data<uint8_t>() + mask.elements(), [](uint8_t m) { return m == 0; }));
     const Tensor all = Tensor::empty(stored->second.shape(), DType::kI32, Device::cpu());
     for (int64_t i = 0; i < all.elements(); ++i) {
@@ -80,7 +64,7 @@ void add_buckets(const ReferenceCase& reference, const Selections& chosen, const
 /// The most likely next token, again and again, from the whole text each time.
 Tensor generate(const LanguageModel& model, const ReferenceCase& reference, const std::shared_ptr<Selections>& rotations) {
   const NoTapeScope quiet;
-  const Tensor prompt = whole_numbers<int32_t>(reference, "prompt_ids");
+  const Tensor prompt = needed_ids(reference, "prompt_ids");
   const int64_t batch = prompt.size(0), total = reference.tensors.at("out.generated").size(1);
   const Tensor out = Tensor::zeros({batch, total}, DType::kI64, Device::cpu());
   for (int64_t at = 0; at < total; ++at) {
@@ -118,8 +102,8 @@ class ReformerReference final : public ReferenceLoader {
     const auto rotations = recorded(reference, options.body.layers);
     const auto inputs = [&] {
       ModelInputs in;
-      in.tokens = whole_numbers<int32_t>(reference, "input_ids");
-      in.valid = whole_numbers<uint8_t>(reference, "attention_mask");
+      in.tokens = needed_ids(reference, "input_ids");
+      in.valid = stored_flags(reference, "attention_mask");
       in.selections = std::make_shared<Selections>(Selections{{}, rotations->rotations});
       return in;
     };
