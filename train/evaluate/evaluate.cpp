@@ -61,6 +61,17 @@ class TargetPlaces {
   data::DocumentRange range_;
 };
 
+// Bytes of text each id stands for; empty where a text does not come back from its ids.
+std::vector<int32_t> bytes_of_ids(const data::TokenSource& source) {
+  const data::Tokenizer& tokenizer = source.tokenizer();
+  std::vector<int32_t> bytes;
+  if (source.fidelity() != data::Fidelity::kExact) return bytes;
+  for (int32_t id = 0; id < static_cast<int32_t>(tokenizer.vocabulary_size()); ++id) {
+    bytes.push_back(static_cast<int32_t>(tokenizer.decode({&id, 1}).size()));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_ptr<const data::TokenSource>& source,
@@ -75,17 +86,20 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
       source, {.context = request.context, .stride = stride, .cross_documents = request.cross_documents});
   const bool carries = request.protocol == EvaluationProtocol::kMemory;
   const auto memory =
-      carries ? model.start_memory({.rows = 1, .length = request.memory, .slots = request.slots, .compute = request.compute}) : nullptr;
+      carries ? model.start_memory(
+                    {.rows = 1, .length = request.memory, .slots = request.slots, .compute = request.compute})
+              : nullptr;
   check<ConfigError>(!carries || memory,
                      "[eval] protocol memory carries state from window to window, which this model does not have\n"
                      "  hint: use block, strided or sliding");
   check<ConfigError>(!carries || request.batch <= 1,
                      "[eval] protocol memory reads one window after the other, received a batch of {}", request.batch);
-  check<ConfigError>(!memory || request.context % memory->granularity() == 0,
-                     "[eval] windows of {} tokens are no multiple of model.memory.rate = {}: they would never enter the memory\n"
-                     "  hint: --context {} is one",
-                     request.context, memory ? memory->granularity() : 1,
-                     memory ? (request.context / memory->granularity() + 1) * memory->granularity() : 0);
+  check<ConfigError>(
+      !memory || request.context % memory->granularity() == 0,
+      "[eval] windows of {} tokens are no multiple of model.memory.rate = {}: they would never enter the memory\n"
+      "  hint: --context {} is one",
+      request.context, memory ? memory->granularity() : 1,
+      memory ? (request.context / memory->granularity() + 1) * memory->granularity() : 0);
   const int64_t rows = carries             ? 1
                        : request.batch > 0 ? request.batch
                                            : std::max<int64_t>(1, kBatchTokens / request.context);
@@ -107,6 +121,7 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
   nn::StepContext context;
   context.compute = request.compute;
   TargetPlaces places(*source);
+  const std::vector<int32_t> token_bytes = bytes_of_ids(*source);
   LossBuckets by_position, by_context;
   int64_t scored = 0;
   const NoTapeScope no_tape;
@@ -114,7 +129,8 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
   for (int64_t first = 0; first < batches.windows(); first += rows) {
     const data::Batch batch = batches.read(first, rows);
     // A stream begins with the split, or with each document.
-    if (memory && (first == 0 || (!request.cross_documents && batch.positions.data<int32_t>()[0] == 0))) memory->reset();
+    if (memory && (first == 0 || (!request.cross_documents && batch.positions.data<int32_t>()[0] == 0)))
+      memory->reset();
     const int64_t before = memory ? memory->filled(0, 1) : 0;
     const auto loss = model.loss(model_batch(batch, model.device(), memory.get()), context, {});
     const int64_t width = batch.tokens.size(1);
@@ -126,8 +142,9 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
       if (targets[i] < 0) continue;
       const auto place = places.after(documents[i], positions[i]);
       result.nats += nll[i];
-      by_position.add(place.position, nll[i]);
-      by_context.add(before + i % width + 1, nll[i]);
+      const int64_t bytes = token_bytes.empty() ? 0 : token_bytes[static_cast<size_t>(targets[i])];
+      by_position.add(place.position, nll[i], bytes);
+      by_context.add(before + i % width + 1, nll[i], bytes);
       if (request.per_token) request.per_token({place.document, place.position, targets[i], nll[i]});
     }
     scored += batch.scored;
@@ -137,8 +154,8 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   check<InternalError>(scored == counts.tokens, "an evaluation scored another number of targets than it has");
-  result.by_position = by_position.means();
-  result.by_context = by_context.means();
+  result.by_position = by_position.means(result.bytes);
+  result.by_context = by_context.means(result.bytes);
   return result;
 }
 

@@ -41,7 +41,8 @@ struct EvaluationRequest {
   DType compute = DType::kF32;  // operands of products
   /// Receives every scored token, in order of the windows.
   std::function<void(const TokenLoss&)> per_token = {};
-  /// Told after each batch: targets (samples, where there is no protocol) scored so far, of how many. Returning false ends the evaluation with an error.
+  /// Told after each batch: targets (samples, where there is no protocol) scored so far, of how many. Returning false
+  /// ends the evaluation with an error.
   std::function<bool(int64_t scored, int64_t of)> progress = {};
 };
 
@@ -51,6 +52,9 @@ struct PositionLoss {
   int64_t to = 0;  // not included
   int64_t tokens = 0;
   double loss = 0;  // nats a token
+  /// Of the text of these tokens; where the tokenizer cannot give the text back, or a token's bytes depend on its
+  /// neighbours, empty.
+  std::optional<double> bits_per_byte = {};
 };
 
 /// Everything an evaluation found. Sums are the facts, the rest derives from them (data spec 1.1).

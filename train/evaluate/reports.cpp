@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "train/plots/svg.h"
@@ -16,10 +17,18 @@ std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Series series_of(const std::string& name, const std::vector<PositionLoss>& buckets) {
+bool in_bits(const EvaluationResult& result) {
+  return std::ranges::all_of(result.by_position,
+                             [](const PositionLoss& bucket) { return bucket.bits_per_byte.has_value(); }) &&
+         std::ranges::all_of(result.by_context,
+                             [](const PositionLoss& bucket) { return bucket.bits_per_byte.has_value(); });
+}
+
+Series series_of(const std::string& name, const std::vector<PositionLoss>& buckets, bool bits) {
   Series series{.name = name, .points = {}, .marks = true};
   for (const PositionLoss& bucket : buckets) {
-    if (bucket.from > 0) series.points.emplace_back(static_cast<double>(bucket.from), bucket.loss);
+    if (bucket.from > 0)
+      series.points.emplace_back(static_cast<double>(bucket.from), bits ? *bucket.bits_per_byte : bucket.loss);
   }
   return series;
 }
@@ -62,12 +71,13 @@ void PerTokenFile::finish() {
 }
 
 std::string loss_by_position_svg(const EvaluationResult& result, const std::string& title) {
+  const bool bits = in_bits(result);
   Plot plot{.title = title,
             .x = {.label = "tokens before the predicted one (lower end of each bucket)", .scale = AxisScale::kLog2},
-            .y = {.label = "loss (nats per token)"},
+            .y = {.label = bits ? "bits per byte" : "loss (nats per token)"},
             .series = {}};
-  plot.series.push_back(series_of("in the document", result.by_position));
-  plot.series.push_back(series_of("visible to the model", result.by_context));
+  plot.series.push_back(series_of("in the document", result.by_position, bits));
+  plot.series.push_back(series_of("visible to the model", result.by_context, bits));
   return draw_svg(plot);
 }
 

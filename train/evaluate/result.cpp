@@ -22,7 +22,11 @@ Json known(const std::optional<double>& value) { return value ? known(*value) : 
 Json list_of(const std::vector<PositionLoss>& buckets) {
   Json list = Json::array();
   for (const PositionLoss& bucket : buckets) {
-    list.push_back({{"from", bucket.from}, {"to", bucket.to}, {"tokens", bucket.tokens}, {"loss", known(bucket.loss)}});
+    list.push_back({{"from", bucket.from},
+                    {"to", bucket.to},
+                    {"tokens", bucket.tokens},
+                    {"loss", known(bucket.loss)},
+                    {"bits_per_byte", known(bucket.bits_per_byte)}});
   }
   return list;
 }
@@ -43,13 +47,21 @@ std::string_view name_of(EvaluationProtocol protocol) {
   return "memory";
 }
 
-std::vector<PositionLoss> LossBuckets::means() const {
+std::vector<PositionLoss> LossBuckets::means(int64_t text_bytes) const {
+  int64_t all = 0;
+  for (const Bucket& bucket : buckets_) all += bucket.bytes;
   std::vector<PositionLoss> means;
   for (size_t i = 0; i < buckets_.size(); ++i) {
     const Bucket& bucket = buckets_[i];
     if (bucket.tokens == 0) continue;
     const int64_t from = i == 0 ? 0 : int64_t{1} << (i - 1);
-    means.push_back({from, int64_t{1} << i, bucket.tokens, bucket.nats / static_cast<double>(bucket.tokens)});
+    means.push_back({.from = from,
+                     .to = int64_t{1} << i,
+                     .tokens = bucket.tokens,
+                     .loss = bucket.nats / static_cast<double>(bucket.tokens)});
+    if (all == text_bytes && bucket.bytes > 0) {
+      means.back().bits_per_byte = bucket.nats / (std::numbers::ln2 * static_cast<double>(bucket.bytes));
+    }
   }
   return means;
 }
@@ -122,11 +134,16 @@ std::string to_text(const EvaluationResult& r) {
   row("scored", fmt::format("{} tokens, {} bytes, {} words, {} document{}", r.tokens, r.bytes, r.words, r.documents,
                             r.documents == 1 ? "" : "s"));
   row("speed", grouped(r.tokens_per_second()) + " tokens/s");
-  if (!r.by_position.empty()) row("loss by position", "");
+  const bool in_bits = !r.by_position.empty() && r.by_position.back().bits_per_byte.has_value();
+  if (!r.by_position.empty()) row("loss by position", in_bits ? "nats/token  bits/byte" : "nats/token");
   for (const PositionLoss& bucket : r.by_position) {
     const std::string range = bucket.to - bucket.from == 1 ? fmt::format("{}", bucket.from)
                                                            : fmt::format("{}-{}", bucket.from, bucket.to - 1);
-    row("", fmt::format("{:<16}{:.4f}  {} tokens", range, bucket.loss, bucket.tokens));
+    const std::string bits = bucket.bits_per_byte ? fmt::format("{:<11.4f}", *bucket.bits_per_byte)
+                             : in_bits            ? std::string(11, ' ')
+                                                  : "";
+    text += fmt::format("\n  {:<17}{:<12.4f}{}{} tokens", range, bucket.loss, bits,
+                        grouped(static_cast<double>(bucket.tokens)));
   }
   return text;
 }

@@ -12,6 +12,7 @@
 #include "framework/base/error.h"
 #include "tests/train/small_model.h"
 #include "tests/train/temporary_folder.h"
+#include "train/evaluate/buckets.h"
 #include "train/evaluate/reports.h"
 
 namespace longhaul::train {
@@ -102,6 +103,29 @@ TEST(Evaluation, FiguresFollowFromTheSums) {
   EXPECT_DOUBLE_EQ(r.word_perplexity().value(), std::exp(r.nats / static_cast<double>(r.words)));
 }
 
+TEST(Evaluation, BitsPerByteByPositionAddUpToTheWhole) {
+  const auto model = small_model();
+  const EvaluationResult r =
+      evaluate(*model, text_in_memory(kTexts), {.protocol = EvaluationProtocol::kBlock, .context = 8});
+  double bits = 0;
+  for (const PositionLoss& bucket : r.by_position) {
+    ASSERT_TRUE(bucket.bits_per_byte.has_value());
+    bits += *bucket.bits_per_byte * static_cast<double>(bucket.tokens);  // one byte a token
+  }
+  EXPECT_NEAR(bits / static_cast<double>(r.bytes), r.bits_per_byte().value(), 1e-12);
+  EXPECT_THAT(to_text(r), testing::HasSubstr("nats/token  bits/byte"));
+  EXPECT_THAT(loss_by_position_svg(r, "losses"), testing::HasSubstr("bits per byte"));
+}
+
+TEST(Evaluation, BucketsWithoutAllBytesOfTheTextHaveNoBitsPerByte) {
+  LossBuckets buckets;
+  buckets.add(1, 2.0, 3);
+  buckets.add(2, 1.0, 1);
+  ASSERT_EQ(buckets.means(4).size(), 2u);
+  EXPECT_DOUBLE_EQ(buckets.means(4)[0].bits_per_byte.value(), 2.0 / (3 * std::numbers::ln2));
+  EXPECT_FALSE(buckets.means(5)[0].bits_per_byte.has_value());
+}
+
 TEST(Evaluation, FiguresOfTextAreRefusedWhenTheTokenizerLosesText) {
   EvaluationResult r;
   r.nats = 10, r.tokens = 5, r.bytes = 20, r.characters = 20, r.words = 4;
@@ -164,8 +188,8 @@ TEST(PerToken, LinesSpellTheirTokens) {
 
 TEST(LossByPosition, IsDrawnForDocumentAndContext) {
   EvaluationResult r;
-  r.by_position = {{1, 2, 10, 3.0}, {2, 4, 20, 2.5}};
-  r.by_context = {{1, 2, 10, 3.0}, {2, 4, 20, 2.75}};
+  r.by_position = {{1, 2, 10, 3.0, {}}, {2, 4, 20, 2.5, {}}};
+  r.by_context = {{1, 2, 10, 3.0, {}}, {2, 4, 20, 2.75, {}}};
   const std::string svg = loss_by_position_svg(r, "losses");
   EXPECT_THAT(svg, testing::HasSubstr(">in the document</text>"));
   EXPECT_THAT(svg, testing::HasSubstr(">visible to the model</text>"));
