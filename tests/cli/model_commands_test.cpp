@@ -1,3 +1,4 @@
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -189,6 +190,32 @@ TEST_F(ModelCommands, APatternOfAFamilyTakesItsKeys) {
   EXPECT_EQ(call("pattern local --length 3 --set model.window=1").out,
             "3 queries x 3 keys; 3 pairs visible (33.33 %); 1 tile of 64 x 64 visited, 0 of them full\n#\n #\n  #\n"
             "cost of a layer: time O(N w D), memory O(N D)\n");
+}
+
+TEST_F(ModelCommands, APatternOfATrainedModelMeasuresWhatItsBucketsCover) {
+  io::write_new_file(folder_->path() / "hashed.yaml",
+                     "extends: run.yaml\n"
+                     "data: {sequence_length: 256}\n"
+                     "model: {family: reformer, lsh_chunk: 16, attention_layers: [lsh]}\n"
+                     "train: {steps: 1}\n");
+  ASSERT_EQ(call("train hashed.yaml --run hashed").code, 0) << error();
+  const auto at = [](int length) {
+    return nlohmann::json::parse(call(fmt::format("pattern hashed --length {} --text text.txt --json", length)).out)["measured"];
+  };
+  EXPECT_EQ(at(32)["lsh_coverage"], 1.0);  // two chunks, each sees both
+  EXPECT_GT(at(256)["lsh_coverage"], 0.0);
+  EXPECT_LT(at(256)["lsh_coverage"], 1.0);
+  EXPECT_GE(at(256)["lsh_balance"], 1.0);
+  EXPECT_THAT(call("pattern hashed --length 64 --text text.txt").out, HasSubstr("\nmeasured lsh_coverage: "));
+  EXPECT_EQ(call("pattern hashed --length 64 --text text.txt --out hashed.svg").code, 0) << error();
+
+  EXPECT_EQ(call("pattern hashed --length 5000 --text text.txt").code, 3);
+  EXPECT_THAT(error(), HasSubstr("text.txt has 3000 tokens, --length asks for 5000"));
+  EXPECT_EQ(call("pattern trained --length 32 --text text.txt").code, 2);
+  EXPECT_THAT(error(), HasSubstr("transformer chooses nothing by content"));
+  EXPECT_EQ(call("pattern hashed.yaml --length 64 --text text.txt").code, 2);
+  EXPECT_THAT(error(), HasSubstr("--text measures a trained model, received hashed.yaml"));
+  EXPECT_EQ(call("pattern trained --length 3").out.substr(0, 20), "3 queries x 3 keys; ");
 }
 
 TEST_F(ModelCommands, PlanPatternParityAndBenchAnswerInJson) {

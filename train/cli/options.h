@@ -134,12 +134,13 @@ struct PlanOptions {
   bool json = false;
 };
 
-/// longhaul pattern CONFIG|SYSTEM
+/// longhaul pattern CONFIG|MODEL|SYSTEM
 struct PatternOptions {
-  std::string system;  // a configuration file, or the name of a family
+  std::string system;  // a configuration file, a trained model, or the name of a family
   std::vector<std::string> set;
   int64_t length = 0;  // tokens
   std::string out;     // .svg or .txt; empty: text on standard output
+  std::string text;    // a file to measure a trained model on; empty: nothing is measured
   bool json = false;
 };
 

@@ -93,10 +93,12 @@ void parse_replay(CLI::App& app, ReplayOptions& o) {
 
 void parse_pattern(CLI::App& app, PatternOptions& o) {
   app.description("A picture of who attends to whom, with counts.");
-  argument(app, "CONFIG|SYSTEM", o.system, "YAML file, or the name of a model family");
+  argument(app, "CONFIG|MODEL|SYSTEM", o.system, "YAML file, a trained model, or the name of a model family");
   set_flag(app, o.set);
   whole_flag(app, "--length", o.length, 1, "tokens", "none")->required();
   text_flag(app, "--out", o.out, "FILE", "write an .svg or .txt file")->default_str("text on standard output");
+  text_flag(app, "--text", o.text, "FILE",
+            "also measure what the trained MODEL chooses by content, on the first --length tokens of this text; - is standard input");
   json_flag(app, o.json);
   example(app, "longhaul pattern configs/quickstart.yaml --length 512 --out window.svg");
 }

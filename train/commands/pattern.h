@@ -5,7 +5,7 @@
 
 namespace longhaul::cli {
 
-/// longhaul pattern CONFIG|SYSTEM; returns the exit code.
+/// longhaul pattern CONFIG|MODEL|SYSTEM; returns the exit code.
 int run_pattern(const PatternOptions& options, Console& console);
 
 }  // namespace longhaul::cli

@@ -142,8 +142,7 @@ std::string to_text(const EvaluationResult& r) {
     const std::string bits = bucket.bits_per_byte ? fmt::format("{:<11.4f}", *bucket.bits_per_byte)
                              : in_bits            ? std::string(11, ' ')
                                                   : "";
-    text += fmt::format("\n  {:<17}{:<12.4f}{}{} tokens", range, bucket.loss, bits,
-                        grouped(static_cast<double>(bucket.tokens)));
+    text += fmt::format("\n  {:<17}{:<12.4f}{}{} tokens", range, bucket.loss, bits, bucket.tokens);
   }
   return text;
 }
