@@ -169,7 +169,7 @@ TEST(Configs, RecurrentModelsReadSegmentsOfRealTexts) {
   const auto options_of = [](const Config& config) { return dynamic_cast<const models::RecurrentOptions&>(*config.model.options); };
   const Config words = load("wikitext2-xl.yaml");
   EXPECT_EQ(words.data.tokenizer.kind, data::TokenizerKind::kWord);
-  EXPECT_EQ(words.train.time, 3600);
+  EXPECT_EQ(words.train.steps, 7300);
   EXPECT_EQ(options_of(words).memory.eval_length, 640);
   EXPECT_EQ(options_of(words).adaptive.cutoffs, (std::vector<int64_t>{4000, 12000}));
   for (const char* name : {"enwik8-xl.yaml", "text8-xl.yaml"}) {
