@@ -11,9 +11,13 @@
 #include "framework/tensor/memory.h"
 #include "models/local/options.h"
 #include "models/model.h"
+#include "tests/support/tensor_compare.h"
 
 namespace longhaul::models {
 namespace {
+
+using testing::relative_distance;
+using testing::same_bits;
 
 /// A small model of a family; `change` edits its options before they are resolved.
 ModelSpec small(const std::string& family, const std::function<void(FamilyOptions&)>& change = {}, Form form = Form::kDecoder) {
@@ -66,18 +70,6 @@ StepResult step_towards(const LanguageModel& model, const Tensor& targets, const
 
 StepResult one_step(const LanguageModel& model, const nn::StepContext& context, int64_t batch = 2, int64_t length = 9) {
   return step_towards(model, tokens(batch, length, model.device(), 5), context);
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) { return a.bytes() == b.bytes() && std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0; }
-
-double relative_distance(const Tensor& found, const Tensor& expected) {
-  double error = 0, norm = 0;
-  for (int64_t i = 0; i < expected.elements(); ++i) {
-    const auto at = [&](const Tensor& t) { return t.dtype() == DType::kF64 ? t.data<double>()[i] : static_cast<double>(t.data<float>()[i]); };
-    error += (at(found) - at(expected)) * (at(found) - at(expected));
-    norm += at(expected) * at(expected);
-  }
-  return std::sqrt(error) / std::max(std::sqrt(norm), 1e-12);
 }
 
 struct Variant {

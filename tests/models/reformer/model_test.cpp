@@ -11,9 +11,14 @@
 #include "framework/base/threads.h"
 #include "framework/ops/support.h"
 #include "models/model.h"
+#include "tests/support/tensor_compare.h"
 
 namespace longhaul::models {
 namespace {
+
+using testing::number;
+using testing::relative_distance;
+using testing::same_bits;
 
 constexpr int64_t kVocabulary = 11, kLength = 18;
 
@@ -61,8 +66,6 @@ ModelInputs inputs_of(const Tensor& tokens, const std::shared_ptr<Selections>& s
   return in;
 }
 
-double number(const Tensor& t, int64_t i) { return t.dtype() == DType::kF64 ? t.data<double>()[i] : static_cast<double>(t.data<float>()[i]); }
-
 struct StepResult {
   double loss = 0;
   std::vector<Tensor> gradients;
@@ -89,17 +92,6 @@ StepResult step_of(const Model& model, const nn::StepContext& context, const std
   }
   return out;
 }
-
-double relative_distance(const Tensor& found, const Tensor& expected) {
-  double error = 0, norm = 0;
-  for (int64_t i = 0; i < expected.elements(); ++i) {
-    error += (number(found, i) - number(expected, i)) * (number(found, i) - number(expected, i));
-    norm += number(expected, i) * number(expected, i);
-  }
-  return std::sqrt(error) / std::max(std::sqrt(norm), 1e-12);
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) { return a.bytes() == b.bytes() && std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0; }
 
 void expect_finite_differences(const Model& model, const nn::StepContext& context, const std::shared_ptr<Selections>& frozen) {
   const StepResult analytic = step_of(model, context, frozen);
@@ -289,6 +281,29 @@ TEST(ReformerDecoding, GoesOnBeyondItsReachTheSameWayInPieces) {
   for (int64_t i = 0; i < at_once.back().elements(); ++i) {
     EXPECT_TRUE(std::isfinite(number(at_once.back(), i)));
     EXPECT_NEAR(number(at_once.back(), i), number(one_by_one.back(), i), 2e-5);
+  }
+}
+
+TEST(ReformerDecoding, BeyondItsReachItStaysNearFullAttention) {
+  // The layers above reach 16 of 40 keys. How far the logits are from those of full attention over the same weights is told as a
+  // property of the test.
+  const auto model = make_model(spec_of({.attention = {"lsh"}}), 5, Device::cpu()), full = make_model(spec_of({.attention = {"lsh"}, .chunk = 64}), 5, Device::cpu());
+  const Tensor all = tokens(2, 40, Device::cpu());
+  std::vector<int64_t> pieces(25, 1);
+  pieces[0] = 16;
+  const auto found = decoded(*model, all, pieces);
+  const NoTapeScope quiet;
+  const Tensor expected = full->logits(inputs_of(all), {}).value();
+  const auto distance_at = [&](size_t length) {
+    const Tensor row = ops::dense(expected.slice(1, static_cast<int64_t>(length) - 1, static_cast<int64_t>(length)));
+    return relative_distance(found[length - 16], row);
+  };
+  EXPECT_LT(distance_at(16), 1e-5);
+  for (const size_t length : {24u, 32u, 40u}) {
+    const double distance = distance_at(length);
+    RecordProperty("relative_distance_at_" + std::to_string(length), std::to_string(distance));
+    EXPECT_GT(distance, 0);
+    EXPECT_LT(distance, 0.1);
   }
 }
 
