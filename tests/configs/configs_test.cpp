@@ -175,6 +175,7 @@ TEST(Configs, RecurrentModelsReadSegmentsOfRealTexts) {
   for (const char* name : {"enwik8-xl.yaml", "text8-xl.yaml"}) {
     const Config config = load(name);
     EXPECT_EQ(config.model.family, "transformer_xl");
+    EXPECT_FALSE(options_of(config).body.tied_embeddings);
     ASSERT_EQ(config.data.train.size(), 1u);
     EXPECT_EQ(config.data.train[0].part, units::parse_percent_range("0%..90%"));
     EXPECT_EQ(config.data.valid[0].part, units::parse_percent_range("90%..95%"));
