@@ -59,6 +59,7 @@ class Trainer {
   bool evaluate_now();
   bool evaluate_test();
   std::optional<EvaluationResult> evaluate(const data::Split& split);
+  EvaluationMetrics told(const EvaluationResult& result, const char* split, bool best) const;
   void save(bool must);
   void close_off();
   StepMetrics metrics(double loss, double speed) const;
