@@ -48,7 +48,6 @@ void write_bart_json(nlohmann::ordered_json& to, const BodyOptions& encoder, con
   need(encoder.bias, "bias", "true");
   need(encoder.kv_heads == encoder.heads, "kv_heads", "as many as heads");
   need(encoder.head_dim * encoder.heads == encoder.dim, "head_dim", "dim / heads");
-  need(encoder.embedding_dropout == encoder.dropout, "embedding_dropout", "the value of dropout");
   to["activation_function"] = activation_name("activation_function", encoder.activation);
   to["attention_dropout"] = encoder.attention_dropout;
   to["d_model"] = encoder.dim;
@@ -56,7 +55,7 @@ void write_bart_json(nlohmann::ordered_json& to, const BodyOptions& encoder, con
   to["decoder_ffn_dim"] = decoder.feedforward;
   to["decoder_layers"] = decoder.layers;
   if (encoder.decoder_start >= 0) to["decoder_start_token_id"] = encoder.decoder_start;
-  to["dropout"] = encoder.dropout;
+  to["dropout"] = shared_dropout(encoder);
   to["encoder_attention_heads"] = encoder.heads;
   to["encoder_ffn_dim"] = encoder.feedforward;
   to["encoder_layers"] = encoder.layers;

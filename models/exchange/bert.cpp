@@ -133,7 +133,7 @@ std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, cons
   to["architectures"] = {architecture};
   to["attention_probs_dropout_prob"] = body.attention_dropout;
   to["hidden_act"] = activation_name("hidden_act", body.activation);
-  to["hidden_dropout_prob"] = body.dropout;
+  to["hidden_dropout_prob"] = shared_dropout(body);
   to["hidden_size"] = body.dim;
   if (spec.head.kind == HeadKind::kClasses) {
     for (int64_t k = 0; k < spec.head.classes; ++k) {

@@ -116,4 +116,11 @@ void PublicConfig::warn_unless_zero(const char* key) const {
   if (const double value = number(key, 0); value != 0) log::warn("[exchange] config.json: {} = {} has no counterpart here: further training goes without it", key, value);
 }
 
+double shared_dropout(const BodyOptions& body) {
+  if (body.embedding_dropout != body.dropout) {
+    log::warn("[exchange] model.embedding_dropout = {} is left out: the public layout has one dropout, which is written as model.dropout = {}", body.embedding_dropout, body.dropout);
+  }
+  return body.dropout;
+}
+
 }  // namespace longhaul::models::exchange

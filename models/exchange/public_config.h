@@ -1,10 +1,12 @@
-// defines: exchange::PublicConfig
+// defines: exchange::PublicConfig, exchange::shared_dropout
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "models/common/options.h"
 
 namespace longhaul::models::exchange {
 
@@ -38,5 +40,9 @@ class PublicConfig {
   struct Content;
   std::unique_ptr<Content> content_;
 };
+
+/// The dropout that a public layout says once, for the body and for its embeddings: the body's. Says in the log when the embeddings have
+/// another one, which the folder then does not tell.
+double shared_dropout(const BodyOptions& body);
 
 }  // namespace longhaul::models::exchange

@@ -170,7 +170,7 @@ std::string to_json(const ModelSpec& spec) {
   }
   to["feed_forward_size"] = body.feedforward;
   to["hidden_act"] = exchange::activation_name("hidden_act", body.activation);
-  to["hidden_dropout_prob"] = body.dropout;
+  to["hidden_dropout_prob"] = exchange::shared_dropout(body);
   to["hidden_size"] = body.dim;
   for (int64_t k = 0; spec.head.kind == HeadKind::kClasses && k < spec.head.classes; ++k) {
     const std::string label = "LABEL_" + std::to_string(k);

@@ -158,7 +158,7 @@ std::string to_json(const ModelSpec& spec) {
   json["d_model"] = body.dim;
   json["div_val"] = a.div_val;
   json["dropatt"] = body.attention_dropout;
-  json["dropout"] = body.dropout;
+  json["dropout"] = exchange::shared_dropout(body);
   json["init_std"] = body.init_std;
   json["layer_norm_epsilon"] = body.norm_eps;
   json["mem_len"] = memory.eval_length;

@@ -174,6 +174,21 @@ TEST_F(EncoderExchange, AModelTrainedHereGetsAConfigurationThatReadsBack) {
   }
 }
 
+TEST_F(EncoderExchange, AnEmbeddingDropoutOfItsOwnIsWarnedOf) {
+  const PublicEncoder read = open_longformer(io::read_file(kCases / "longformer/mlm_globals" / "config.json"), case_of("longformer/mlm_globals"));
+  const auto told = [&](double embedding_dropout) {
+    auto options = std::make_shared<LongformerOptions>(dynamic_cast<const LongformerOptions&>(*read.spec.options));
+    options->body.dropout = 0.25, options->body.embedding_dropout = embedding_dropout;
+    ModelSpec spec = read.spec;
+    spec.options = options;
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(Json::parse(longformer_exchange().to_json(spec)).at("hidden_dropout_prob"), 0.25);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(told(0.25), "");
+  EXPECT_NE(told(0.125).find("[exchange] model.embedding_dropout = 0.125 is left out: the public layout has one dropout, which is written as model.dropout = 0.25"), std::string::npos);
+}
+
 TEST_F(EncoderExchange, WhatThePublicLayoutCannotSayIsRefused) {
   const PublicEncoder read = open_longformer(io::read_file(kCases / "longformer/mlm_globals" / "config.json"), case_of("longformer/mlm_globals"));
   const auto refused = [&](const std::function<void(LongformerOptions&)>& change) {
