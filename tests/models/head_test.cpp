@@ -20,6 +20,7 @@ struct Variant {
   Pooling pooling = Pooling::kFirst;
   HeadLayout layout = {};
   bool tied = true;
+  int64_t prefix = 0;
 };
 
 constexpr int64_t kRows = 3, kLength = 7;
@@ -40,7 +41,7 @@ std::unique_ptr<LanguageModel> encoder(const Variant& variant, Device device, DT
   const auto patterns = std::make_shared<PatternCache>(pattern::dense);
   return build_token_model(spec, [&](int layer, nn::Initializer& with) {
     return std::make_unique<SelfAttention>(SelfAttentionOptions::from(options->body, layer), patterns, with);
-  }, init, {.head = variant.layout});
+  }, init, {.head = variant.layout, .prefix = variant.prefix});
 }
 
 /// Rows of 7, 4 and 1 tokens, filled up with `filler`.
@@ -165,6 +166,10 @@ INSTANTIATE_TEST_SUITE_P(Heads, EveryHead, ::testing::Values(
   Variant{"ClassesFirst", {HeadKind::kClasses, 3}},
   Variant{"ClassesMean", {HeadKind::kClasses, 3}, Pooling::kMean, {.class_activation = ops::UnaryOp::kGelu}},
   Variant{"Spans", {HeadKind::kSpans}},
+  Variant{"TokensPrefix", {}, Pooling::kFirst, {}, true, 3},
+  Variant{"ClassesPrefix", {HeadKind::kClasses, 3}, Pooling::kFirst, {}, true, 3},
+  Variant{"ClassesMeanPrefix", {HeadKind::kClasses, 3}, Pooling::kMean, {}, true, 3},
+  Variant{"SpansPrefix", {HeadKind::kSpans}, Pooling::kFirst, {}, true, 3},
   Variant{"SpansLayer", {HeadKind::kSpans}, Pooling::kFirst, {.span_layer = true}}), [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Heads, ParametersOfTheTransformAreThoseOfThePublicLayout) {
