@@ -1,10 +1,12 @@
-// defines: Wide, visit, visit_any, kFloating, kEveryType
+// defines: Wide, visit, kFloating, kEveryType
 #pragma once
 #include <type_traits>
 
-#include "framework/kernels/kernel.h"
+#include "framework/kernels/element_types.h"
 
 namespace longhaul::reference {
+
+using kernels::converted, kernels::visit_any;
 
 inline constexpr kernels::DTypeSet kFloating = {DType::kF32, DType::kBF16, DType::kF64};
 
@@ -28,38 +30,6 @@ kernels::Status visit(DType dtype, F f) {
     default:
       return kernels::Status::kUnsupported;
   }
-}
-
-/// The same over every element type.
-template <typename F>
-kernels::Status visit_any(DType dtype, F f) {
-  switch (dtype) {
-    case DType::kF16:
-      return f(float16{});
-    case DType::kI32:
-      return f(int32_t{});
-    case DType::kI64:
-      return f(int64_t{});
-    case DType::kU8:
-      return f(uint8_t{});
-    default:
-      return visit(dtype, f);
-  }
-}
-
-/// A value of type From as To. The two 16-bit types go through f32.
-template <typename To, typename From>
-To converted(From value) {
-  constexpr bool narrow_from = std::is_same_v<From, bfloat16> || std::is_same_v<From, float16>;
-  constexpr bool narrow_to = std::is_same_v<To, bfloat16> || std::is_same_v<To, float16>;
-  if constexpr (std::is_same_v<To, From>)
-    return value;
-  else if constexpr (narrow_from)
-    return converted<To>(static_cast<float>(value));
-  else if constexpr (narrow_to)
-    return To(static_cast<float>(value));
-  else
-    return static_cast<To>(value);
 }
 
 }  // namespace longhaul::reference
