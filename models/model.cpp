@@ -52,7 +52,7 @@ ModelBatch rows_of(const ModelBatch& batch, int64_t first, int64_t end) {
     ModelInputs out;
     out.tokens = part(all.tokens), out.documents = part(all.documents), out.valid = part(all.valid), out.focus = part(all.focus);
     out.choosable = part(all.choosable);
-    out.token_types = part(all.token_types), out.memory = all.memory;
+    out.token_types = part(all.token_types), out.planned_scored = all.planned_scored, out.memory = all.memory;
     return out;
   };
   return {parts(batch.inputs), part(batch.targets), parts(batch.source)};

@@ -51,6 +51,7 @@ struct ModelInputs {
   std::vector<Variable>* hidden_states = nullptr;  // receives the residual stream, see LayerStack::forward
   Tensor token_types = {};                         // [B, N] i32 or undefined (all 0); for models with token types
   std::shared_ptr<Selections> selections = {};  // receives what attention that depends on content chose, or gives it
+  int64_t planned_scored = 0;  // without data (meta): tokens of a sequence that are scored at most; 0 = all
   SegmentMemory* memory = nullptr;  // of recurrent models: seen, then replaced; rows from context.first_row on
 };
 

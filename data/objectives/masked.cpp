@@ -65,6 +65,7 @@ ObjectiveInfo masked_objective() {
   info.sides = Sides::kEncoder;
   info.ids = kEncoderIds;
   info.shortest = kMarks + 1;
+  info.most_scored = [](const ObjectiveOptions& options, int64_t length) { return masked_count(options.masked_share, length - kMarks); };
   info.make = [](const ObjectiveOptions& options, std::shared_ptr<const ExtendedTokenizer> tokenizer) {
     return std::make_unique<MaskedObjective>(options, std::move(tokenizer));
   };

@@ -43,6 +43,8 @@ int64_t span_length(float uniform) {
 
 }  // namespace
 
+int64_t masked_count(double share, int64_t ordinary) { return std::max<int64_t>(1, std::llround(share * static_cast<double>(ordinary))); }
+
 Masker::Masker(Masking masking, double share, std::shared_ptr<const ExtendedTokenizer> tokenizer)
     : masking_(masking), share_(share), tokenizer_(std::move(tokenizer)) {
   const auto size = static_cast<int32_t>(tokenizer_->vocabulary_size());
@@ -63,7 +65,7 @@ Masked Masker::apply(std::span<const int32_t> text, uint64_t seed, uint64_t key)
     if (tokenizer_->ordinary(text[i])) places.push_back(static_cast<int64_t>(i));
   }
   if (places.empty()) return out;
-  const int64_t number = std::max<int64_t>(1, std::llround(share_ * static_cast<double>(places.size())));
+  const int64_t number = masked_count(share_, static_cast<int64_t>(places.size()));
   Groups groups;
   switch (masking_) {
     case Masking::kToken:

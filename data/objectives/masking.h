@@ -1,4 +1,4 @@
-// defines: Masked, Masker
+// defines: Masked, masked_count, Masker
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -15,8 +15,11 @@ struct Masked {
   std::vector<int32_t> targets;  // the hidden ones, -1 elsewhere
 };
 
-/// Hides tokens as in Devlin et al. 2019, section 3.1: max(1, round(share * n)) of the n tokens of a text that stand for
-/// text; 80 % become the mask id, 10 % a random id of the vocabulary, 10 % stay.
+/// How many of the tokens of a text that stand for text are hidden: a share of them, one at least.
+int64_t masked_count(double share, int64_t ordinary);
+
+/// Hides tokens as in Devlin et al. 2019, section 3.1: masked_count() of the tokens of a text that stand for text;
+/// 80 % become the mask id, 10 % a random id of the vocabulary, 10 % stay.
 ///
 ///   token       single ones, without replacement
 ///   whole_word  words whose tokens fit what is left of the number, in random order; a word starts with a blank (or U+2581)

@@ -109,6 +109,8 @@ struct ObjectiveInfo {
   int64_t shortest = 1;  // sequence_length with room for a token beside the marks of a row
   /// Tokens of the target side for a source of so many, where the option says 0; empty without a target side.
   std::function<int64_t(const ObjectiveOptions&, int64_t sequence_length)> target_length = {};
+  /// Tokens of a row that are scored at most; empty: all of its target side.
+  std::function<int64_t(const ObjectiveOptions&, int64_t sequence_length)> most_scored = {};
   std::function<std::unique_ptr<Objective>(const ObjectiveOptions&, std::shared_ptr<const ExtendedTokenizer>)> make = {};
 };
 

@@ -15,7 +15,8 @@ struct ScoredRows {
   ops::CrossEntropyResult in_place(ops::CrossEntropyResult few, int64_t count) const;
 };
 
-/// Of targets i32, -1 = not scored. No rows are chosen where most are scored, where none is, and where there is no data (meta).
-ScoredRows find_scored_rows(const Tensor& targets);
+/// Of targets [B, N] i32, -1 = not scored. No rows are chosen where most are scored and where none is. Without data (meta) each sequence
+/// counts with `planned` of them; 0: all.
+ScoredRows find_scored_rows(const Tensor& targets, int64_t planned);
 
 }  // namespace longhaul::models

@@ -31,7 +31,7 @@ SequenceInfo behind_prefix(const SequenceInfo& sequence, int64_t count, Device d
   for (int64_t i = 0; i < length; ++i) positions.push_back(static_cast<int32_t>(sequence.first_position + i));
   out.positions = Tensor::of<int32_t>({out.length}, positions, device);
   out.tokens = out.token_types = out.focus = {};
-  if (sequence.rows.defined()) {
+  if (sequence.rows.defined() && !device.is_meta()) {
     std::vector<int32_t> rows(sequence.rows.data<int32_t>(), sequence.rows.data<int32_t>() + sequence.rows.elements());
     for (int32_t& row : rows) row += static_cast<int32_t>((row / length + 1) * count);
     out.rows = Tensor::of<int32_t>({static_cast<int64_t>(rows.size())}, rows, device);
@@ -73,7 +73,7 @@ class TokenModel final : public LanguageModel {
 
   ops::CrossEntropyResult loss(const ModelInputs& inputs, const Tensor& targets, const nn::StepContext& context, const ops::LossOptions& options) const override {
     const bool by_row = spec_.head.kind == HeadKind::kTokens && !inputs.hidden_states;
-    const ScoredRows scored = by_row ? find_scored_rows(targets) : ScoredRows();
+    const ScoredRows scored = by_row ? find_scored_rows(targets, inputs.planned_scored) : ScoredRows();
     if (!scored.rows.defined()) return head_->loss(hidden(inputs, context), inputs, targets, context, chunked(options));
     return scored.in_place(head_->loss(hidden_rows(inputs, scored.rows, context), inputs, scored.targets, context, chunked(options)), targets.elements());
   }

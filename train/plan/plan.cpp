@@ -52,7 +52,7 @@ data::Batch meta_batch(const config::Config& config, int64_t rows) {
       batch.targets = make({rows, 2}, DType::kI32);
       break;
   }
-  batch.scored = batch.targets.elements();
+  batch.scored = objective.most_scored ? rows * objective.most_scored(config.data.objective, length) : batch.targets.elements();
   switch (objective.sides) {
     case data::Sides::kDecoder:
       if (objective.table) {
@@ -113,7 +113,8 @@ Rehearsal rehearse(const config::Config& config, const PlanInputs& inputs, int64
   const auto memory =
       model->start_memory({.rows = config.train.batch_size, .training = true, .compute = compute_dtype(config)});
   const data::Batch batch = meta_batch(config, config.train.batch_size);
-  const models::ModelBatch inputs_of_step = model_batch(batch, Device::meta(), memory.get());
+  models::ModelBatch inputs_of_step = model_batch(batch, Device::meta(), memory.get());
+  inputs_of_step.inputs.planned_scored = batch.scored / config.train.batch_size;
   // A third micro-batch allocates nothing that the second did not.
   const int64_t rows = std::min(config.train.batch_size, 2 * micro_batch);
   const int64_t steps = memory ? memory->reach() / batch.tokens.size(1) + kSteps : kSteps;

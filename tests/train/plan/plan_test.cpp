@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "data/objectives/masking.h"
 #include "framework/base/threads.h"
 #include "models/local/options.h"
 #include "train/plan/process.h"
@@ -35,22 +36,29 @@ config::Config small_config(const std::string& family = "transformer") {
   return config;
 }
 
-// The highest number of live tensor bytes of three real steps, above what this process held before.
-int64_t measured_peak(const config::Config& config) {
+// The highest number of live tensor bytes of three real steps, above what this process held before. Of each row the first `scored`
+// tokens have a target.
+int64_t measured_peak(const config::Config& config, int64_t vocabulary, int64_t scored) {
   set_thread_count(config.run.threads);
   DeviceMemory& memory = device_memory(Device::cpu());
   memory.reset_peak();
   const int64_t before = memory.report().total_live;
-  const Trainee trainee(config, 256, stages_of(config)[0], config.train.micro_batch);
+  const Trainee trainee(config, vocabulary, stages_of(config)[0], config.train.micro_batch);
   const Shape shape{config.train.batch_size, config.data.sequence_length};
   std::vector<int32_t> ids(static_cast<size_t>(shape.elements()));
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i % 251);
-  std::vector<Tensor> batch;  // tokens, targets, documents, positions
-  for (int i = 0; i < 4; ++i) batch.push_back(Tensor::of<int32_t>(shape, ids));
+  const Tensor tokens = Tensor::of<int32_t>(shape, ids);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (static_cast<int64_t>(i) % shape[1] >= scored) ids[i] = -1;
+  }
+  const Tensor targets = Tensor::of<int32_t>(shape, ids);
   for (int step = 1; step <= 3; ++step) {
     StepInput input;
-    input.batch.inputs.tokens = batch[0], input.batch.targets = batch[1];
-    input.scored = shape.elements(), input.step = step, input.learning_rate = 1e-3;
+    input.batch.inputs.tokens = tokens, input.batch.targets = targets;
+    if (config.data.objective.kind != data::ObjectiveKind::kCausal) {
+      input.batch.inputs.valid = Tensor::of<uint8_t>(shape, std::vector<uint8_t>(ids.size(), 1));
+    }
+    input.scored = scored * shape[0], input.step = step, input.learning_rate = 1e-3;
     const StepOutcome outcome = trainee.step().run(input);
     EXPECT_FALSE(outcome.skipped) << outcome.reason;
   }
@@ -69,7 +77,7 @@ TEST_P(EveryVariant, ThePlanIsWhatARunTakes) {
   config::Config config = small_config(GetParam().family);
   GetParam().change(config);
   const Plan plan = make_plan(config, {.vocabulary = 256});
-  const auto measured = static_cast<double>(measured_peak(config));
+  const auto measured = static_cast<double>(measured_peak(config, 256, config.data.sequence_length));
   EXPECT_NEAR(static_cast<double>(plan.tensor_peak_bytes), measured, 0.02 * measured);
   EXPECT_THAT(plan.missing_kernels, testing::IsEmpty());
 }
@@ -88,6 +96,17 @@ INSTANTIATE_TEST_SUITE_P(
                 [](config::Config& c) { c.train.optimizer.kind = config::OptimizerKind::kAdafactor; }},
         Variant{"frozen", "transformer", [](config::Config& c) { c.train.freeze = {"token_embedding*"}; }}),
     [](const testing::TestParamInfo<Variant>& info) { return std::string(info.param.name); });
+
+TEST(Plan, OfHiddenTokensTheScoredOnesCount) {
+  for (const double share : {0.15, 0.9}) {  // of few rows the head is computed for them alone, of most for all
+    config::Config config = small_config();
+    config.data.objective.kind = data::ObjectiveKind::kMasked;
+    config.data.objective.masked_share = share;
+    const Plan plan = make_plan(config, {.vocabulary = 2000});
+    const auto measured = static_cast<double>(measured_peak(config, 2000, data::masked_count(share, config.data.sequence_length - 2)));
+    EXPECT_NEAR(static_cast<double>(plan.tensor_peak_bytes), measured, 0.02 * measured) << share;
+  }
+}
 
 TEST(Plan, AnswersDoNotDependOnWhatTheProcessHolds) {
   const config::Config config = small_config();
