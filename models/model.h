@@ -25,7 +25,8 @@ enum class HeadKind {
 
 struct HeadSpec {
   HeadKind kind = HeadKind::kTokens;
-  int64_t classes = 0;  // of kClasses
+  int64_t classes = 0;                   // of kClasses
+  std::vector<std::string> labels = {};  // their names, where they are known
 };
 
 /// Everything that decides a model's function and parameters, seed apart.
@@ -159,6 +160,8 @@ class SequenceModel : public Model {
   virtual Variable logits(const ModelInputs& source, const ModelInputs& inputs, const nn::StepContext& context) const = 0;
   /// Encodes the source; an empty cache for target sequences of at most `capacity` tokens.
   virtual std::unique_ptr<DecodeState> start_decoding(const ModelInputs& source, int64_t capacity, const nn::StepContext& context) const = 0;
+  /// Tokens of the longest target that the decoder's position table serves.
+  virtual int64_t longest_target() const = 0;
 
  protected:
   using Model::Model;

@@ -19,8 +19,9 @@ struct StepContext {
   int64_t first_row = 0;          // global row (sequence of the step's batch) of row 0
   DType compute = DType::kF32;    // operands of products; the residual stream stays f32 (f64 for f64)
   Gauges* gauges = nullptr;       // receives figures of this pass and its backward; null: none are made
+  uint32_t first_layer = 0;       // number of layer 0 among all that draw: the stacks of a model draw apart
 
-  RandomStream stream(uint32_t layer, RandomPurpose purpose) const { return {seed, step, layer, purpose}; }
+  RandomStream stream(uint32_t layer, RandomPurpose purpose) const { return {seed, step, first_layer + layer, purpose}; }
 };
 
 struct NamedParameter {

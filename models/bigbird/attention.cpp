@@ -19,7 +19,7 @@ Variable BlockAttention::forward(const Variable& hidden, const SequenceInfo& seq
   spec.pattern = patterns.get(Extent::square(sequence.length), sequence.documents.defined());
   spec.query.segment = spec.key.segment = by_token(sequence.documents);
   spec.query.valid = spec.key.valid = by_token(sequence.valid);
-  spec.dropout = options_.dropout_of(0, context);
+  if (sequence.length <= patterns_.whole_below) spec.dropout = options_.dropout_of(0, context);
   return out_(attention::self_attention(with_positions(qkv_(hidden), options_, sequence), options_.heads, options_.key_heads, spec));
 }
 

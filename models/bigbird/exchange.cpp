@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/base/error.h"
+#include "framework/base/log.h"
 #include "models/bigbird/options.h"
 #include "models/bigbird/random_blocks.h"
 #include "models/exchange/bert.h"
@@ -102,6 +103,9 @@ void write_public_blocks(nlohmann::ordered_json& to, const BlockOptions& blocks,
   check<CheckpointError>(blocks.extra_globals == 0 && blocks.short_full, "[exchange] the public {} has model.extra_globals = 0 and short_full = true", model);
   check<CheckpointError>(blocks.random != RandomRule::kCounter || blocks.random_blocks == 0 || !blocks.sparse,
                          "[exchange] the public {} draws its own random blocks; a model trained with model.random = counter would see others there", model);
+  if (blocks.random == RandomRule::kPublic && blocks.random_blocks > 0 && blocks.sparse) {
+    log::warn("[exchange] model.random = public: the public {} evaluates with block 0 in every random slot, so its logits differ from this model's; public_training gives them", model);
+  }
   to["attention_type"] = blocks.sparse ? "block_sparse" : "original_full";
   to["block_size"] = blocks.block;
   to["num_random_blocks"] = blocks.random_blocks;
@@ -113,8 +117,8 @@ exchange::Family bigbird_exchange() {
   family.model_types = {"big_bird"};
   family.read = [](const std::string& config, const std::set<std::string>& tensors) {
     const Reading reading = read(config, tensors);
-    return exchange::FamilyReading{reading.names, exchange::model_yaml("bigbird", *reading.options, exchange::objective_of(reading.bert.head), reading.options->body.max_positions, reading.bert.labels),
-                                   exchange::LongerPositions{"position_embedding.weight", "max_position_embeddings", 0}, reading.spec()};
+    return exchange::FamilyReading{reading.names, exchange::model_yaml("bigbird", *reading.options, reading.bert.data(reading.options->body.max_positions)),
+                                   exchange::LongerPositions{"position_embedding.weight", "max_position_embeddings", 0, "the public code draws its random blocks for the whole table, so all heads but the first see others than before"}, reading.spec()};
   };
   family.to_json = to_json;
   return family;

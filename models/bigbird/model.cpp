@@ -1,6 +1,7 @@
 #include "models/bigbird/model.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "framework/pattern/builders.h"
 #include "models/bigbird/pattern.h"
@@ -31,7 +32,7 @@ BlockPatterns block_patterns(const BlockOptions& o, const BodyOptions& body, int
   const auto cache = [&](bool training) {
     return std::make_shared<PatternCache>([o, body, layer, training](const Extent& extent) { return block_pattern(o, body, layer, extent, training); });
   };
-  BlockPatterns out{cache(true), nullptr};
+  BlockPatterns out{cache(true), nullptr, o.sparse ? o.full_below() : std::numeric_limits<int64_t>::max()};
   out.evaluation = o.random == RandomRule::kPublicTraining ? cache(false) : out.training;
   return out;
 }

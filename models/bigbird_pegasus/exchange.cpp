@@ -34,7 +34,7 @@ PublicSequenceModel read(const std::string& config_json, const std::set<std::str
   o.body.max_positions = o.decoder.max_positions = config.count("max_position_embeddings", 4096);
   o.scale_embeddings = config.boolean("scale_embedding", true);
   o.blocks = read_public_blocks(config);
-  return {public_spec("bigbird_pegasus", options, layout.vocabulary), names_of(layout), config.count("eos_token_id", 1, 0), config.count("pad_token_id", 0, 0)};
+  return {public_spec("bigbird_pegasus", options, layout.vocabulary), names_of(layout), static_cast<int32_t>(config.count("eos_token_id", 1, 0)), static_cast<int32_t>(config.count("pad_token_id", 0, 0)), o.decoder.max_positions};
 }
 
 std::string to_json(const ModelSpec& spec) {

@@ -18,6 +18,7 @@ struct SequenceDecodeState final : DecodeState {
 };
 
 constexpr uint32_t kSourceSide = 1;
+constexpr uint32_t kSourceLayers = 1u << 24;  // first layer number of the encoder, beyond those of any decoder
 
 class EncoderDecoder final : public SequenceModel {
  public:
@@ -45,13 +46,15 @@ class EncoderDecoder final : public SequenceModel {
   Variable logits(const ModelInputs& source, const ModelInputs& inputs, const nn::StepContext& context) const override { return head_->outputs(hidden(source, inputs, context), inputs, context); }
 
   std::unique_ptr<DecodeState> start_decoding(const ModelInputs& source, int64_t capacity, const nn::StepContext& context) const override {
-    check<ConfigError>(capacity <= input_.longest(), "[generate] {} tokens are asked for, the model's position table has {} rows (model.max_positions)", capacity, input_.longest());
+    check<ConfigError>(capacity <= input_.longest(), "[generate] {} tokens are asked for, the model's position table has {} rows (model.decoder_max_positions, or model.max_positions where the family has one table)", capacity, input_.longest());
     const NoTapeScope quiet;
     auto state = std::make_unique<SequenceDecodeState>();
     prepare(*state, source.tokens.size(0), capacity);
     state->layers = decoder_.start(source.tokens.size(0), capacity, context, encode(source, context));
     return state;
   }
+
+  int64_t longest_target() const override { return input_.longest(); }
 
   Tensor decode(const Tensor& tokens, DecodeState& state, const nn::StepContext& context) const override {
     const NoTapeScope quiet;
@@ -68,7 +71,9 @@ class EncoderDecoder final : public SequenceModel {
   EncodedSource encode(const ModelInputs& source, const nn::StepContext& context) const {
     const SequenceInfo sequence = sequence_of(source, 0);
     const InputEmbedding& input = source_input_ ? *source_input_ : input_;
-    return {encoder_.forward(input(table_(source.tokens), sequence, context, kSourceSide), sequence, context), source.valid};
+    nn::StepContext own = context;
+    own.first_layer = kSourceLayers;
+    return {encoder_.forward(input(table_(source.tokens), sequence, context, kSourceSide), sequence, own), source.valid};
   }
 
   Variable hidden(const ModelInputs& source, const ModelInputs& inputs, const nn::StepContext& context) const {

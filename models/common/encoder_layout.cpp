@@ -1,6 +1,7 @@
 #include "models/common/encoder_layout.h"
 
 #include <cmath>
+#include <limits>
 
 namespace longhaul::models {
 namespace {
@@ -21,7 +22,7 @@ void encoder_layout_fields(FieldVisitor& v, EncoderLayout& o) {
   v.integer("token_types", o.token_types, {.min = 0, .max = 65536}, "kinds of tokens with a learned vector each, such as question and context; 0: none");
   v.integer("position_offset", o.position_offset, {.min = 0, .max = 65536},
             "rows of the position table before the first token's, 2 in RoBERTa and its descendants; with padding_token they skip padding");
-  v.integer("padding_token", o.padding_token, {.min = -1}, "id of padding, whose vector the input does not train; -1: none");
+  v.integer("padding_token", o.padding_token, {.min = -1, .max = std::numeric_limits<int32_t>::max()}, "id of padding, whose vector the input does not train; -1: none");
   v.boolean("embedding_norm", o.embedding_norm, {}, "normalise the sum of token, position and type vectors");
   v.boolean("norm_after_dropout", o.norm_after_dropout, {}, "that norm stands behind the embedding dropout, as in BigBird");
   v.boolean("scale_embeddings", o.scale_embeddings, {}, "token vectors are multiplied by the square root of dim");

@@ -54,7 +54,9 @@ exchange::Family sequence_exchange(const std::string& family, const std::string&
   out.model_types = {model_type};
   out.read = [family, read = std::move(read), positions = std::move(positions)](const std::string& config, const std::set<std::string>& tensors) {
     const PublicSequenceModel model = read(config, tensors);
-    return exchange::FamilyReading{model.names, exchange::model_yaml(family, *model.spec.options, "seq2seq", model.spec.options->body.max_positions), positions, model.spec};
+    const int64_t longest = model.spec.options->body.max_positions;
+    const exchange::ImportedData data{.objective = "seq2seq", .sequence_length = longest, .target_length = std::min(longest, model.target_positions)};
+    return exchange::FamilyReading{model.names, exchange::model_yaml(family, *model.spec.options, data), positions, model.spec};
   };
   out.to_json = std::move(to_json);
   return out;

@@ -18,6 +18,7 @@ struct PublicSequenceModel {
   ModelSpec spec;
   exchange::NameMap names;
   int32_t end = 0, pad = 0;                  // ids: after the last target token, and behind that
+  int64_t target_positions = 0;              // longest target its position table serves
   std::map<std::string, Tensor> aux = {};    // recorded randomness as this build draws it
 };
 

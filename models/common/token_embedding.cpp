@@ -48,6 +48,12 @@ SequenceInfo sequence_of(const ModelInputs& inputs, int64_t first) {
   return {inputs.tokens.size(0), length, first, nn::iota(first, length, inputs.tokens.device()), inputs.documents, inputs.valid, inputs.focus, inputs.hidden_states, inputs.tokens, inputs.token_types, {}, inputs.selections};
 }
 
+TokenTable::TokenTable(const BodyOptions& body, int64_t vocabulary, nn::Initializer& init, int32_t padding)
+    : padding_(padding), weight_(init.normal({vocabulary, body.dim}, body.init_std)) {
+  check<ConfigError>(padding < vocabulary, "[model] model.padding_token = {} is no id of a vocabulary of {}\n  hint: -1 where no id stands for padding", padding, vocabulary);
+  add("token_embedding.weight", weight_);
+}
+
 Variable TokenTable::operator()(const Tensor& tokens) const { return ops::embedding(weight_, tokens, weight_.dtype(), padding_); }
 
 InputEmbedding::InputEmbedding(const BodyOptions& body, const InputOptions& options, nn::Initializer& init)

@@ -17,10 +17,7 @@ SequenceInfo sequence_of(const ModelInputs& inputs, int64_t first);
 class TokenTable final : public nn::Module {
  public:
   /// The row of `padding` gets no gradient from the input; -1: every row does.
-  TokenTable(const BodyOptions& body, int64_t vocabulary, nn::Initializer& init, int32_t padding = -1)
-      : padding_(padding), weight_(init.normal({vocabulary, body.dim}, body.init_std)) {
-    add("token_embedding.weight", weight_);
-  }
+  TokenTable(const BodyOptions& body, int64_t vocabulary, nn::Initializer& init, int32_t padding = -1);
   /// tokens [B, N] i32 -> [B, N, D] in the parameters' dtype.
   Variable operator()(const Tensor& tokens) const;
   const Variable& weight() const { return weight_; }

@@ -20,8 +20,7 @@ BertHead head_of(const PublicConfig& config, const BertDefaults& defaults, const
   return architecture.ends_with("Model") ? BertHead::kNone : BertHead::kTokens;
 }
 
-}  // namespace
-
+/// data.objective of a model with this head.
 std::string objective_of(BertHead head) {
   switch (head) {
     case BertHead::kClasses: return "classify";
@@ -32,11 +31,15 @@ std::string objective_of(BertHead head) {
   return "masked";
 }
 
+}  // namespace
+
+ImportedData BertLayout::data(int64_t length) const { return {.objective = objective_of(head), .sequence_length = length, .labels = labels}; }
+
 ModelSpec BertLayout::spec() const {
   ModelSpec out;
   out.form = Form::kEncoder;
   out.vocabulary = vocabulary;
-  if (head == BertHead::kClasses) out.head = {HeadKind::kClasses, static_cast<int64_t>(labels.size())};
+  if (head == BertHead::kClasses) out.head = {HeadKind::kClasses, static_cast<int64_t>(labels.size()), labels};
   if (head == BertHead::kSpans) out.head.kind = HeadKind::kSpans;
   return out;
 }
@@ -135,20 +138,14 @@ std::string bert_json(const BodyOptions& body, const EncoderLayout& layout, cons
   to["hidden_act"] = activation_name("hidden_act", body.activation);
   to["hidden_dropout_prob"] = shared_dropout(body);
   to["hidden_size"] = body.dim;
-  if (spec.head.kind == HeadKind::kClasses) {
-    for (int64_t k = 0; k < spec.head.classes; ++k) {
-      const std::string label = "LABEL_" + std::to_string(k);
-      to["id2label"][std::to_string(k)] = label;
-      to["label2id"][label] = k;
-    }
-  }
+  write_labels(to, spec.head);
   to["initializer_range"] = body.init_std;
   to["intermediate_size"] = body.feedforward;
   to["layer_norm_eps"] = body.norm_eps;
   to["max_position_embeddings"] = body.max_positions + layout.position_offset;
   to["num_attention_heads"] = body.heads;
   to["num_hidden_layers"] = body.layers;
-  to["pad_token_id"] = layout.padding_token;
+  if (layout.padding_token >= 0) to["pad_token_id"] = layout.padding_token;
   to["tie_word_embeddings"] = body.tied_embeddings;
   to["type_vocab_size"] = layout.token_types;
   to["vocab_size"] = spec.vocabulary;

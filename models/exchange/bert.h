@@ -1,4 +1,4 @@
-// defines: exchange::BertHead, objective_of, BertDefaults, BertLayout, bert_layout, add_bert_names, TokenHeadNames, add_head_names, bert_json
+// defines: exchange::BertHead, BertDefaults, BertLayout, bert_layout, add_bert_names, TokenHeadNames, add_head_names, bert_json
 #pragma once
 #include <nlohmann/json_fwd.hpp>
 #include <set>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/common/encoder_layout.h"
+#include "models/exchange/model_yaml.h"
 #include "models/exchange/name_map.h"
 #include "models/exchange/public_config.h"
 
@@ -14,9 +15,6 @@
 namespace longhaul::models::exchange {
 
 enum class BertHead { kNone, kTokens, kClasses, kSpans };
-
-/// data.objective of a model with this head.
-std::string objective_of(BertHead head);
 
 /// What a library's configuration class says where config.json does not, and what marks a head.
 struct BertDefaults {
@@ -42,6 +40,8 @@ struct BertLayout {
 
   /// What the model is made with, without its family options.
   ModelSpec spec() const;
+  /// What it was made for, with sequences of `length` tokens.
+  ImportedData data(int64_t length) const;
 };
 
 /// Sizes, activation, norms and dropout from config.json; the head and the prefix from the tensors that are there, or, where

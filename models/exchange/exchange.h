@@ -1,6 +1,7 @@
 // defines: Family, FamilyReading, LongerPositions, ImportReport, import_model, read_public, tensor_names, public_files, export_model
 #pragma once
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +24,7 @@ struct LongerPositions {
   std::string our_name;   // of the table, [rows, D]
   std::string key;        // of config.json: its rows
   int64_t reserved = 0;   // rows before that of the first position
+  std::string changes = {};  // what else a longer table changes, said when it is asked for
 };
 
 /// What a family makes of a public folder.
@@ -75,8 +77,9 @@ std::map<std::string, std::string> public_files(const io::Path& model);
 
 /// Writes the public folder `out` from a model folder or a checkpoint folder. `trained` is the model of a checkpoint's
 /// configuration, nothing for a folder as it was imported. With public.json the public configuration comes back, with what
-/// training has changed; tensors have the public dtypes again. throws CheckpointError
+/// training has changed; tensors have the public dtypes again. Without it, `ids` are keys of config.json that name ids of the
+/// tokenizer; what the family says itself stays. throws CheckpointError
 void export_model(const io::Path& model, const io::Path& out, const std::optional<ModelSpec>& trained,
-                  const std::vector<Family>& families);
+                  const std::vector<Family>& families, const std::map<std::string, int64_t>& ids = {});
 
 }  // namespace longhaul::models::exchange

@@ -61,10 +61,18 @@ bool change_config(std::string& text, const Family& family, const ModelSpec& bef
     if (!old_keys.contains(key) || old_keys[key] != nlohmann::json(value)) config[key] = value;
   }
   for (const auto& [key, value] : old_keys.items()) {
-    if (!new_keys.contains(key)) config.erase(key);
+    if (!new_keys.contains(key) && !key.ends_with("_token_id")) config.erase(key);  // ids are the tokenizer's, which stays
   }
   text = config.dump(2) + "\n";
   return old_keys.value("architectures", nlohmann::json()) == nlohmann::json(new_keys.value("architectures", nlohmann::ordered_json()));
+}
+
+std::string with_ids(const std::string& text, const std::map<std::string, int64_t>& ids) {
+  auto config = nlohmann::ordered_json::parse(text);
+  for (const auto& [key, id] : ids) {
+    if (!config.contains(key)) config[key] = id;
+  }
+  return config.dump(2) + "\n";
 }
 
 // A tensor that the public layout has no name for would be lost.
@@ -121,7 +129,7 @@ bool have_place(const std::vector<PublicFile>& files, const NameMap& map, const 
 }  // namespace
 
 void export_model(const io::Path& model, const io::Path& out, const std::optional<ModelSpec>& trained,
-                  const std::vector<Family>& families) {
+                  const std::vector<Family>& families, const std::map<std::string, int64_t>& ids) {
   const std::vector<checkpoint::Damage> damage = checkpoint::verify(model);
   if (!damage.empty()) throw CheckpointError(damage.front().message);
   const SafetensorsReader ours(model / checkpoint::file_name(checkpoint::Section::kModel));
@@ -134,7 +142,7 @@ void export_model(const io::Path& model, const io::Path& out, const std::optiona
     check<CheckpointError>(family.to_json != nullptr,
                            "[exchange] {} was not imported, and the family \"{}\" has no public layout for new models",
                            model.string(), family.name);
-    folder.config = family.to_json(*trained);
+    folder.config = with_ids(family.to_json(*trained), ids);
     folder.others = other_files(model);
   }
   std::set<std::string> named;

@@ -3,11 +3,13 @@
 #include <set>
 
 #include "framework/base/error.h"
+#include "framework/base/log.h"
 #include "framework/base/sha256.h"
 #include "framework/checkpoint/elements.h"
 #include "framework/checkpoint/manifest.h"
 #include "models/exchange/exchange.h"
 #include "models/exchange/folder.h"
+#include "models/exchange/model_yaml.h"
 
 namespace longhaul::models::exchange {
 namespace {
@@ -147,6 +149,21 @@ Contents read_contents(const Source& source, const NameMap& map, const std::stri
   return out;
 }
 
+/// Refuses tensors of other shapes than the model has that config.json describes.
+void check_shapes(const FamilyReading& reading, const std::vector<checkpoint::NamedTensor>& tensors, const std::string& where) {
+  if (!reading.spec) return;
+  std::map<std::string, Shape> expected;
+  for (const auto& parameter : make_any_model(*reading.spec, 0, Device::meta())->parameters()) expected.emplace(parameter.name, parameter.variable.shape());
+  for (const auto& [name, tensor] : tensors) {
+    const auto found = expected.find(name);
+    if (found == expected.end() || found->second == tensor.shape()) continue;
+    const auto rule = std::ranges::find_if(reading.names.rules, [&](const NameRule& one) { return one.our_name == name; });
+    fail<CheckpointError>("[exchange] {}: the tensor \"{}\" makes \"{}\" of shape {}, config.json describes a model that has {}\n"
+                          "  hint: config.json and the weights are of different models",
+                          where, rule->public_name, name, tensor.shape(), found->second);
+  }
+}
+
 /// Repeats the rows of a position table behind `reserved` ones up to `positions`.
 Tensor longer_table(const Tensor& table, int64_t reserved, int64_t positions) {
   const int64_t own = table.size(0) - reserved, width = table.size(1);
@@ -165,6 +182,7 @@ Tensor longer_table(const Tensor& table, int64_t reserved, int64_t positions) {
 void lengthen(const FamilyReading& reading, int64_t positions, const std::string& where, std::vector<checkpoint::NamedTensor>& tensors, PublicFolder& folder) {
   check<CheckpointError>(reading.positions.has_value(), "[exchange] {}: the family \"{}\" has no table of positions that can be made longer", where, folder.family);
   const LongerPositions& place = *reading.positions;
+  if (!place.changes.empty()) log::warn("[exchange] --positions {}: {}", positions, place.changes);
   const auto table = std::find_if(tensors.begin(), tensors.end(), [&](const auto& one) { return one.name == place.our_name; });
   check<CheckpointError>(table != tensors.end() && table->tensor.size(0) > place.reserved, "[exchange] {}: there is no table of positions", where);
   const int64_t own = table->tensor.size(0) - place.reserved;
@@ -209,6 +227,7 @@ ImportReport import_model(const io::Path& source_folder, const io::Path& out, co
 
   FamilyReading reading = family.reading_of(folder.config, source.names());
   auto [tensors, buffers] = read_contents(source, reading.names, where);
+  check_shapes(reading, tensors, where);
   for (size_t i = 0; i < weights.size(); ++i) {
     const auto& header = source.files()[i].header();
     folder.files.push_back({weights[i], header.metadata, header.entries});
@@ -231,7 +250,7 @@ ImportReport import_model(const io::Path& source_folder, const io::Path& out, co
   if (!buffers.empty())
     manifest.files.push_back(
         checkpoint::write_safetensors(fresh.path() / kPublicBuffers, buffers, {{"format", "longhaul"}}));
-  std::map<std::string, std::string> texts = {{kConfigYaml, reading.yaml},
+  std::map<std::string, std::string> texts = {{kConfigYaml, with_tokenizer(reading.yaml, folder.others)},
                                               {kPublicJson, folder.text()}};
   for (const std::string& name : folder.others) texts[name] = io::read_file(source_folder / name);
   for (const auto& [name, text] : texts) {

@@ -1,4 +1,4 @@
-// defines: exchange::model_yaml
+// defines: exchange::ImportedData, exchange::model_yaml, exchange::with_tokenizer
 #pragma once
 #include <cstdint>
 #include <string>
@@ -8,8 +8,18 @@
 
 namespace longhaul::models::exchange {
 
-/// The text of config.yaml of an imported model: the objective and length it was made for, the classes it tells apart, and
-/// every key of the family.
-std::string model_yaml(const std::string& family, const FamilyOptions& options, const std::string& objective, int64_t sequence_length, const std::vector<std::string>& labels = {});
+/// What an imported model was made for, as keys of `data`.
+struct ImportedData {
+  std::string objective;
+  int64_t sequence_length = 0;
+  int64_t target_length = 0;             // 0: no target side
+  std::vector<std::string> labels = {};  // of a classifier
+};
+
+/// The text of config.yaml of an imported model: what it was made for, and every key of the family.
+std::string model_yaml(const std::string& family, const FamilyOptions& options, const ImportedData& data);
+
+/// The same text with the tokenizer whose files stand beside it, so that a configuration that extends it reads text with them; unchanged where none of `files` is a tokenizer that is read here.
+std::string with_tokenizer(const std::string& yaml, const std::vector<std::string>& files);
 
 }  // namespace longhaul::models::exchange

@@ -116,6 +116,15 @@ void PublicConfig::warn_unless_zero(const char* key) const {
   if (const double value = number(key, 0); value != 0) log::warn("[exchange] config.json: {} = {} has no counterpart here: further training goes without it", key, value);
 }
 
+void write_labels(nlohmann::ordered_json& to, const HeadSpec& head) {
+  for (int64_t k = 0; head.kind == HeadKind::kClasses && k < head.classes; ++k) {
+    const auto at = static_cast<size_t>(k);
+    const std::string label = at < head.labels.size() ? head.labels[at] : "LABEL_" + std::to_string(k);
+    to["id2label"][std::to_string(k)] = label;
+    to["label2id"][label] = k;
+  }
+}
+
 double shared_dropout(const BodyOptions& body) {
   if (body.embedding_dropout != body.dropout) {
     log::warn("[exchange] model.embedding_dropout = {} is left out: the public layout has one dropout, which is written as model.dropout = {}", body.embedding_dropout, body.dropout);

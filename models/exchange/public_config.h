@@ -1,12 +1,13 @@
-// defines: exchange::PublicConfig, exchange::shared_dropout
+// defines: exchange::PublicConfig, exchange::write_labels, exchange::shared_dropout
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "models/common/options.h"
+#include "models/model.h"
 
 namespace longhaul::models::exchange {
 
@@ -40,6 +41,9 @@ class PublicConfig {
   struct Content;
   std::unique_ptr<Content> content_;
 };
+
+/// Writes id2label and label2id of a head for classes: the names they have, or LABEL_0, LABEL_1, ...
+void write_labels(nlohmann::ordered_json& to, const HeadSpec& head);
 
 /// The dropout that a public layout says once, for the body and for its embeddings: the body's. Says in the log when the embeddings have
 /// another one, which the folder then does not tell.

@@ -37,7 +37,7 @@ PublicSequenceModel read(const std::string& config_json, const std::set<std::str
   o.decoder.max_positions = config.count("max_decoder_position_embeddings", 1024);
   o.global_tokens = GlobalChoice::kFirst;
   o.window = public_windows(config, o.body.layers);
-  return {public_spec("led", options, layout.vocabulary), names_of(layout), config.count("eos_token_id", 2, 0), config.count("pad_token_id", 1, 0)};
+  return {public_spec("led", options, layout.vocabulary), names_of(layout), static_cast<int32_t>(config.count("eos_token_id", 2, 0)), static_cast<int32_t>(config.count("pad_token_id", 1, 0)), o.decoder.max_positions};
 }
 
 std::string to_json(const ModelSpec& spec) {

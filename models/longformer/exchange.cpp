@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/base/error.h"
+#include "framework/base/log.h"
 #include "models/exchange/bert.h"
 #include "models/exchange/model_yaml.h"
 #include "models/longformer/options.h"
@@ -76,7 +77,11 @@ std::string to_json(const ModelSpec& spec) {
                          "[exchange] the public Longformer has model.position_offset = padding_token + 1, norm_after_dropout = false and scale_embeddings = false");
   const bool classes = spec.head.kind == HeadKind::kClasses, spans = spec.head.kind == HeadKind::kSpans;
   check<CheckpointError>(!spans || !o.layout.head_transform, "[exchange] the public Longformer for question answering has model.head_transform = false, a single projection");
-  nlohmann::ordered_json more = {{"model_type", "longformer"}};
+  nlohmann::ordered_json more = {{"model_type", "longformer"}, {"pad_token_id", o.layout.padding_token}};
+  if (o.layout.padding_token < 0) {
+    log::warn("[exchange] model.padding_token is not set: the public Longformer cannot fill rows up with padding, so it reads lengths that are "
+              "multiples of attention_window only; train with padding_token and position_offset = padding_token + 1 to lift that");
+  }
   for (int layer = 0; layer < o.body.layers; ++layer) more["attention_window"].push_back(2 * o.window_of(layer, false).left);
   return exchange::bert_json(o.body, o.layout, spec, classes ? "LongformerForSequenceClassification" : spans ? "LongformerForQuestionAnswering" : "LongformerForMaskedLM", more);
 }
@@ -100,7 +105,7 @@ exchange::Family longformer_exchange() {
   family.model_types = {"longformer"};
   family.read = [](const std::string& config, const std::set<std::string>& tensors) {
     const Reading reading = read(config, tensors);
-    return exchange::FamilyReading{reading.names, exchange::model_yaml("longformer", *reading.options, exchange::objective_of(reading.bert.head), reading.options->body.max_positions, reading.bert.labels),
+    return exchange::FamilyReading{reading.names, exchange::model_yaml("longformer", *reading.options, reading.bert.data(reading.options->body.max_positions)),
                                    exchange::LongerPositions{"position_embedding.weight", "max_position_embeddings", reading.bert.layout.position_offset}, reading.spec()};
   };
   family.to_json = to_json;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "framework/pattern/builder.h"
 #include "models/common/token_model.h"
@@ -53,14 +54,17 @@ Pattern longformer_picture(const LongformerOptions& options, Form form, const Ex
   const LongformerWindow window = options.window_of(0, form != Form::kEncoder);
   const Pattern local = longformer_pattern(extent, window, 0);
   const std::vector<int64_t> globals = form == Form::kEncoder ? drawn_globals(options, extent.keys) : std::vector<int64_t>();
-  if (globals.empty() || window.dilated()) return local;
-  // Bits of each tile: the window, the rows and the columns of the global tokens.
+  if (globals.empty()) return local;
+  // Bits of each tile: the window of the first head, the rows and the columns of the global tokens.
+  const int64_t step = std::min(window.dilated() ? window.dilation.front() : 1, extent.keys);
+  const int64_t left = std::min(window.left, extent.keys) * step, right = std::min(window.right, extent.keys) * step;
   PatternBuilder builder(extent);
   const auto is_global = [&](int64_t position) { return std::ranges::binary_search(globals, position); };
   const auto has_global = [&](Interval tile) { return std::ranges::any_of(globals, [&](int64_t g) { return g >= tile.first && g <= tile.last; }); };
   TileRule band;
-  band.terms = kBand;
-  band.band_lo = static_cast<int32_t>(-window.left), band.band_hi = static_cast<int32_t>(window.right);
+  const auto narrow = [](int64_t value) { return static_cast<int32_t>(std::min<int64_t>(value, std::numeric_limits<int32_t>::max())); };
+  band.terms = kBand | (step > 1 ? kStride : 0u);
+  band.band_lo = -narrow(left), band.band_hi = narrow(right), band.stride = narrow(step);
   for (int64_t q = 0; q < builder.query_tiles(); ++q) {
     for (int64_t k = 0; k < builder.key_tiles(); ++k) {
       const Interval rows = builder.query_positions(q), columns = builder.key_positions(k);
@@ -71,7 +75,7 @@ Pattern longformer_picture(const LongformerOptions& options, Form form, const Ex
       std::array<uint64_t, kPatternTile> bits{};
       for (int64_t i = rows.first; i <= rows.last; ++i) {
         for (int64_t j = columns.first; j <= columns.last; ++j) {
-          const bool seen = is_global(i) || is_global(j) || (j - i >= -window.left && j - i <= window.right);
+          const bool seen = is_global(i) || is_global(j) || (j - i >= -left && j - i <= right && (j - i) % step == 0);
           bits[static_cast<size_t>(i - rows.first)] |= static_cast<uint64_t>(seen) << (j - columns.first);
         }
       }

@@ -71,7 +71,7 @@ void longformer_fields(FieldVisitor& v, LongformerOptions& o) {
   v.choice("global_tokens", o.global_tokens,
            {{"auto", GlobalChoice::kAuto}, {"first", GlobalChoice::kFirst}, {"none", GlobalChoice::kNone}, {"list", GlobalChoice::kList}, {"data", GlobalChoice::kData}}, {},
            "first: the first token of a sequence and of each document in it; list: global_positions; data: what the task marks, "
-           "such as a question; auto: first, and none for a decoder, where global tokens would let it see the future");
+           "such as a question or the first token of a text to classify (other objectives mark none); auto: first, and none for a decoder, where global tokens would let it see the future");
   v.list("global_positions", o.global_positions, {.min = 0, .unit = "tokens"}, {}, "positions for global_tokens: list, counted from 0");
 }
 

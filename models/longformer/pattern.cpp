@@ -68,13 +68,17 @@ bool LongformerWindow::dilated() const {
   return std::any_of(dilation.begin(), dilation.end(), [](int64_t step) { return step != 1; });
 }
 
-Pattern longformer_pattern(const Extent& extent, const LongformerWindow& window, int64_t side_keys) {
+Pattern longformer_pattern(const Extent& extent, LongformerWindow window, int64_t side_keys) {
   check<ConfigError>(window.left >= 0 && window.right >= 0,
                      "[longformer] a window of {} tokens before and {} after: both are 0 or more", window.left,
                      window.right);
   for (const int64_t step : window.dilation)
     check<ConfigError>(step >= 1, "[longformer] a dilation of {}: it is 1 or more", step);
-  const std::vector<int64_t> dilation = window.dilated() ? window.dilation : std::vector<int64_t>{1};
+  // Wider than the sequence is as wide as the sequence, and its products with a step stay numbers.
+  const int64_t longest = std::max(extent.query_offset + extent.queries, extent.key_offset + extent.keys);
+  window.left = std::min(window.left, longest), window.right = std::min(window.right, longest);
+  std::vector<int64_t> dilation = window.dilated() ? window.dilation : std::vector<int64_t>{1};
+  for (int64_t& step : dilation) step = std::min(step, std::max<int64_t>(longest, 1));
   const bool square = extent.queries == extent.keys && extent.query_offset == extent.key_offset;
   const bool sorted = square && window.dilated();
   PatternBuilder builder(extent, static_cast<int>(dilation.size()));

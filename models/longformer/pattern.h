@@ -19,6 +19,6 @@ struct LongformerWindow {
 /// every query; the window leaves out keys whose TokenInfo::global is set, so that each global key counts once. Without side
 /// keys the window alone. With dilation the rows of a head are sorted by residue, so that no tile outside of its window is
 /// visited; extents that are not square (decoding) keep their order. throws ConfigError on sizes that are no window
-Pattern longformer_pattern(const Extent& extent, const LongformerWindow& window, int64_t side_keys);
+Pattern longformer_pattern(const Extent& extent, LongformerWindow window, int64_t side_keys);
 
 }  // namespace longhaul::models

@@ -73,8 +73,8 @@ void read_head(const exchange::PublicConfig& config, const std::set<std::string>
   const bool spans = tensors.empty() ? architecture.ends_with("ForQuestionAnswering") : tensors.contains("qa_outputs.weight");
   out.objective = out.options->causal() ? "causal" : "masked";
   if (classes) {
-    out.labels = config.labels();
-    out.spec.head = {HeadKind::kClasses, static_cast<int64_t>(out.labels.size())};
+    const std::vector<std::string> labels = config.labels();
+    out.spec.head = {HeadKind::kClasses, static_cast<int64_t>(labels.size()), labels};
     out.objective = "classify";
   } else if (spans) {
     out.spec.head.kind = HeadKind::kSpans;
@@ -172,11 +172,7 @@ std::string to_json(const ModelSpec& spec) {
   to["hidden_act"] = exchange::activation_name("hidden_act", body.activation);
   to["hidden_dropout_prob"] = exchange::shared_dropout(body);
   to["hidden_size"] = body.dim;
-  for (int64_t k = 0; spec.head.kind == HeadKind::kClasses && k < spec.head.classes; ++k) {
-    const std::string label = "LABEL_" + std::to_string(k);
-    to["id2label"][std::to_string(k)] = label;
-    to["label2id"][label] = k;
-  }
+  exchange::write_labels(to, spec.head);
   to["initializer_range"] = body.init_std;
   to["is_decoder"] = o.causal();
   to["layer_norm_eps"] = body.norm_eps;
@@ -228,7 +224,7 @@ exchange::Family reformer_exchange() {
     const PublicReformer reading = read_reformer(config, tensors);
     std::optional<exchange::LongerPositions> positions;
     if (reading.options->body.positions == Positions::kLearned) positions = {"position_embedding.weight", "max_position_embeddings", 0};
-    return exchange::FamilyReading{reading.names, exchange::model_yaml("reformer", *reading.options, reading.objective, reading.options->body.max_positions, reading.labels), positions, reading.spec};
+    return exchange::FamilyReading{reading.names, exchange::model_yaml("reformer", *reading.options, {.objective = reading.objective, .sequence_length = reading.options->body.max_positions, .labels = reading.spec.head.labels}), positions, reading.spec};
   };
   family.to_json = to_json;
   return family;

@@ -16,7 +16,6 @@ struct PublicReformer {
   std::shared_ptr<ReformerOptions> options;
   exchange::NameMap names;
   std::string objective;
-  std::vector<std::string> labels;
 };
 
 /// throws CheckpointError

@@ -189,7 +189,7 @@ exchange::Family transfo_xl_exchange() {
     spec.family = "transformer_xl";
     spec.options = read.options;
     spec.vocabulary = read.vocabulary;
-    return exchange::FamilyReading{read.names, exchange::model_yaml("transformer_xl", *read.options, "causal", read.options->memory.length), {}, spec};
+    return exchange::FamilyReading{read.names, exchange::model_yaml("transformer_xl", *read.options, {.objective = "causal", .sequence_length = read.options->memory.length}), {}, spec};
   };
   family.to_json = to_json;
   return family;

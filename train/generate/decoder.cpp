@@ -11,12 +11,17 @@ int64_t longest_of(const models::Model& model) {
   return table ? body.max_positions : INT64_MAX;
 }
 
+int64_t longest_written(const models::Model& model) {
+  const auto* pair = dynamic_cast<const models::SequenceModel*>(&model);
+  return pair ? pair->longest_target() : longest_of(model);
+}
+
 Decoder::Decoder(const models::Model& model, std::vector<std::vector<int32_t>> rows, int64_t most, DType compute,
                  std::vector<int32_t> source, const std::map<std::string, Tensor>* before)
     : model_(model),
       rows_(std::move(rows)),
       source_(std::move(source)),
-      capacity_(std::min(longest_of(model), most)),
+      capacity_(std::min(longest_written(model), most)),
       before_(before) {
   context_.compute = compute;
 }

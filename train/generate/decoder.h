@@ -1,4 +1,4 @@
-// defines: Decoder, longest_of, log_probability
+// defines: Decoder, longest_of, longest_written, log_probability
 #pragma once
 #include <cstdint>
 #include <map>
@@ -37,8 +37,10 @@ class Decoder {
   std::unique_ptr<models::DecodeState> state_;
 };
 
-/// Tokens the model can number on either side: the rows of its position table, or no limit.
+/// Tokens the model can number, of an encoder-decoder those of its source: the rows of its position table, or no limit.
 int64_t longest_of(const models::Model& model);
+/// The same of the tokens it writes.
+int64_t longest_written(const models::Model& model);
 
 /// log p(token) under logits, in f64.
 double log_probability(std::span<const float> logits, int32_t token);

@@ -84,7 +84,7 @@ Generation generate(const models::Model& model, const GenerateRequest& given,
   check_request(model, request);
   if (!request.source.empty()) {
     const auto begun = static_cast<int64_t>(request.prompt.size());
-    request.max_new = std::min(request.max_new, longest_of(model) - begun + 1);  // the last token is not read again
+    request.max_new = std::min(request.max_new, longest_written(model) - begun + 1);  // the last token is not read again
   }
   if (request.max_new <= 0 && !request.keep_state) return {};
   const NoTapeScope no_tape;

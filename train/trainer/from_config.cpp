@@ -42,9 +42,9 @@ models::HeadSpec head_of(const data::ObjectiveOptions& objective) {
   switch (data::objective_info(objective.kind).target) {
     case data::TargetKind::kClasses:
       // Two stand for the classes that only the texts know, where a model is built before they are read.
-      return {models::HeadKind::kClasses, std::max<int64_t>(2, static_cast<int64_t>(objective.labels.size()))};
+      return {models::HeadKind::kClasses, std::max<int64_t>(2, static_cast<int64_t>(objective.labels.size())), objective.labels};
     case data::TargetKind::kSpans:
-      return {models::HeadKind::kSpans};
+      return {.kind = models::HeadKind::kSpans};
     case data::TargetKind::kTokens:
       break;
   }

@@ -35,11 +35,11 @@ Pattern pattern_of(const Setting& s, int64_t tokens) {
   return bigbird_pattern(graph, counter_random_blocks(shape, first, std::max<int64_t>(graph.count() - 2 * first, 0), 3, 1, [&](int64_t row) { return seen_blocks(graph, row); }));
 }
 
-std::unique_ptr<BlockAttention> mixer_of(const Setting& s, DType dtype, Device device) {
+std::unique_ptr<BlockAttention> mixer_of(const Setting& s, DType dtype, Device device, int64_t whole_below = 1000) {
   nn::Initializer init(1, device, dtype);
   const auto patterns = std::make_shared<PatternCache>([s](const Extent& extent) { return pattern_of(s, extent.keys); });
   const SelfAttentionOptions options{.dim = kDim, .heads = kHeads, .key_heads = kHeads, .head_dim = kHeadDim, .dropout = s.dropout};
-  auto mixer = std::make_unique<BlockAttention>(options, BlockPatterns{patterns, patterns}, init);
+  auto mixer = std::make_unique<BlockAttention>(options, BlockPatterns{patterns, patterns, whole_below}, init);
   testing::set_parameters(*mixer, 0.3);
   return mixer;
 }
@@ -86,14 +86,26 @@ void expect_exact(const Setting& s, int64_t length, const std::vector<int64_t>& 
   EXPECT_LT(testing::distance(cpu.out, reference.out), 2e-5) << length;
   EXPECT_LT(testing::distance(cpu.hidden_gradient, reference.hidden_gradient), 2e-5) << length;
   for (size_t k = 0; k < cpu.gradients.size(); ++k) EXPECT_LT(testing::distance(cpu.gradients[k], reference.gradients[k]), 2e-5) << length;
+  const Mixed half = testing::run_mixer(*fast, testing::random_tensor({batch, length, kDim}, 9, DType::kF32, Device::cpu()), sequence_of(batch, length, lengths, Device::cpu()), {.compute = DType::kBF16});
+  EXPECT_LT(testing::distance(half.out, reference.out), 2e-2) << length;
+  EXPECT_LT(testing::distance(half.hidden_gradient, reference.hidden_gradient), 2e-2) << length;
 }
 
 TEST(BigBirdAttention, EqualsTheDenseDefinition) {
-  for (const int64_t n : {1, 2, 63, 64, 65, 104}) expect_exact({}, n, {n, (n + 1) / 2, 0});
+  for (const int64_t n : {1, 2, 63, 64, 65, 104, 128, 209, 257}) expect_exact({}, n, {n, (n + 1) / 2, 0});
   expect_exact({.first_block = true}, 104, {104, 60});
   expect_exact({.block = 64, .slots = 1}, 400, {});
   expect_exact({.block = 16, .globals = 5}, 105, {105, 33});
   expect_exact({.block = 64, .globals = 64, .slots = 0}, 300, {300});
+}
+
+TEST(BigBirdAttention, DropoutActsOnSequencesThatAreSeenWhole) {
+  const auto run = [](double dropout, int64_t length) {
+    const auto mixer = mixer_of({.dropout = dropout}, DType::kF32, Device::cpu(), 64);
+    return testing::run_mixer(*mixer, testing::random_tensor({1, length, kDim}, 9, DType::kF32, Device::cpu()), sequence_of(1, length, {}, Device::cpu()), {.training = true, .seed = 1, .step = 3}).out;
+  };
+  EXPECT_EQ(run(0.5, 65), run(0, 65));
+  EXPECT_NE(run(0.5, 64), run(0, 64));
 }
 
 TEST(BigBirdAttention, GradientsEqualFiniteDifferences) {

@@ -128,6 +128,29 @@ TEST_F(EncoderExchange, UnknownMissingAndOddTensorsAreNamed) {
   }).find("\"longformer.encoder.layer.0.attention.self.query.weight\" gives [16, 32]"), std::string::npos);
 }
 
+TEST_F(EncoderExchange, WeightsOfOtherShapesThanTheConfigurationSaysAreRefused) {
+  const std::pair<const char*, const char*> kWrong[] = {{"vocab_size", "lm_head.bias"}, {"max_position_embeddings", "embeddings.position_embeddings.weight"},
+                                                        {"intermediate_size", "intermediate.dense."}, {"type_vocab_size", "embeddings.token_type_embeddings.weight"}};
+  for (const auto& [key, tensor] : kWrong) {
+    const std::string text = said(folder("longformer/mlm_globals", [key = key](Json& c) { c[key] = c.at(key).get<int64_t>() + 2; }));
+    EXPECT_NE(text.find(tensor), std::string::npos) << key << ": " << text;
+    EXPECT_NE(text.find("config.json describes a model that has"), std::string::npos) << key << ": " << text;
+    EXPECT_FALSE(io::exists(at("model")));
+  }
+}
+
+TEST_F(EncoderExchange, ClassesKeepTheirNames) {
+  for (const char* name : {"longformer/classify_cls", "bigbird/classify_sparse"}) {
+    const auto family = name[0] == 'l' ? longformer_exchange() : bigbird_exchange();
+    const Json config = Json::parse(io::read_file(kCases / name / "config.json"));
+    ModelSpec spec = *family.reading_of(config.dump(), exchange::tensor_names(kCases / name)).spec;
+    for (int64_t k = 0; k < spec.head.classes; ++k) spec.head.labels.at(static_cast<size_t>(k)) = "kind " + std::to_string(k);
+    const Json written = Json::parse(family.to_json(spec));
+    EXPECT_EQ(written.at("id2label").at("1"), "kind 1") << name;
+    EXPECT_EQ(written.at("label2id").at("kind 1"), 1) << name;
+  }
+}
+
 TEST_F(EncoderExchange, ConfigurationsThatAreNotThisFamilyAreRefused) {
   EXPECT_NE(said(folder("longformer/mlm_globals", [](Json& c) { c["attention_window"] = {8, 7}; })).find("attention_window = 7: expected an even number above 0"), std::string::npos);
   EXPECT_NE(said(folder("longformer/mlm_globals", [](Json& c) { c["attention_window"] = {8, 8, 8}; })).find("attention_window has 3 values for 2 layers"), std::string::npos);

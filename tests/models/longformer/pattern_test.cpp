@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <limits>
+
 #include "framework/base/error.h"
 #include "framework/pattern/audit.h"
 #include "framework/pattern/builders.h"
+#include "models/longformer/model.h"
 
 namespace longhaul::models {
 namespace {
@@ -37,6 +41,30 @@ TEST(LongformerPattern, EveryHeadSeesItsWindowOnceAndAllSideKeys) {
         expect_windows(Extent::square(n), {left, 0, {2}}, side);
         expect_windows(Extent::square(n), {left, left, {1, 3, 2}}, side);
       }
+    }
+  }
+}
+
+TEST(LongformerPattern, WiderThanTheSequenceIsAsWideAsIt) {
+  constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
+  for (const int64_t n : {1, 65, 209}) {
+    EXPECT_EQ(longformer_pattern(Extent::square(n), {kHuge, kHuge, {}}, 0).hash(), longformer_pattern(Extent::square(n), {n, n, {}}, 0).hash());
+    expect_windows(Extent::square(n), {3'000'000'000, 3'000'000'000, {}}, 0);
+    expect_windows(Extent::square(n), {1'000, 1'000, {1, 3'000'000'000, 2}}, 0);
+  }
+}
+
+TEST(LongformerPattern, APictureShowsGlobalTokensBesideADilatedWindow) {
+  LongformerOptions options;
+  options.body.layers = 1, options.body.heads = 2;
+  options.window = {4}, options.dilation = {3, 1}, options.global_tokens = GlobalChoice::kList, options.global_positions = {70};
+  constexpr int64_t kLength = 150;
+  const Pattern picture = longformer_picture(options, Form::kEncoder, Extent::square(kLength));
+  const std::vector<float> counts = multiplicities(picture);
+  for (int64_t i = 0; i < kLength; ++i) {
+    for (int64_t j = 0; j < kLength; ++j) {
+      const bool near = std::abs(i - j) <= 12 && (i - j) % 3 == 0;
+      ASSERT_EQ(counts[static_cast<size_t>(i * kLength + j)], near || i == 70 || j == 70 ? 1.0f : 0.0f) << i << " " << j;
     }
   }
 }

@@ -142,6 +142,41 @@ TEST_P(SequenceFamily, AnySourceLengthAndPaddingGiveTheSameLogits) {
   }
 }
 
+TEST_P(SequenceFamily, BothSidesDropElementsOfTheirOwn) {
+  // With feed-forward and cross-attention at 0 a layer adds its attention alone, and what it leaves out is what was dropped.
+  constexpr int64_t kSource = 12, kTarget = 5;
+  Variant variant = GetParam();
+  const auto set = variant.set;
+  variant.set = [set](FamilyOptions& o) {
+    if (set) set(o);
+    o.body.norm = NormPlacement::kPre, o.body.dropout = 0.5;
+    auto* led = dynamic_cast<LedOptions*>(&o);
+    (led ? led->decoder : dynamic_cast<BigBirdPegasusOptions&>(o).decoder).layers = 2;  // what stands before the second one is seen
+  };
+  const auto model = make_sequence_model(spec_of(variant, kSource, kTarget), 3, Device::cpu());
+  for (const auto& parameter : model->parameters()) {
+    if (parameter.name.find("feed_forward.out") == std::string::npos && parameter.name.find("cross.out") == std::string::npos) continue;
+    const Tensor value = parameter.variable.value();
+    std::fill_n(value.data<float>(), value.elements(), 0.0f);
+    parameter.variable.changed();
+  }
+  std::vector<Variable> states[2];
+  ModelInputs source = tokens(1, kSource, 3, model->device()), target = tokens(1, kTarget, 3, model->device());
+  source.hidden_states = &states[0], target.hidden_states = &states[1];
+  const NoTapeScope quiet;
+  model->logits(source, target, {.training = true, .seed = 1, .step = 1});
+  std::vector<bool> dropped[2];
+  for (int side = 0; side < 2; ++side) {
+    const Tensor before = states[side].at(0).value(), after = states[side].at(1).value();
+    const int64_t elements = kTarget * before.size(2);  // of the rows that both sides have
+    for (int64_t i = 0; i < elements; ++i) dropped[side].push_back(before.data<float>()[i] == after.data<float>()[i]);
+    const auto count = std::count(dropped[side].begin(), dropped[side].end(), true);
+    EXPECT_GT(count, elements / 3);
+    EXPECT_LT(count, elements * 2 / 3);
+  }
+  EXPECT_NE(dropped[0], dropped[1]);
+}
+
 TEST_P(SequenceFamily, ASourceOfPaddingAloneIsNoNumberTrap) {
   const NoTapeScope quiet;
   const auto model = make_sequence_model(spec_of(GetParam(), 11, 5), 5, Device::cpu());

@@ -1,7 +1,9 @@
 #include "train/commands/exchange.h"
 
 #include "tests/support/folder_test.h"
+#include "tests/support/paths.h"
 #include "tests/support/tiny_run.h"
+#include "train/config/load.h"
 
 namespace longhaul::cli {
 namespace {
@@ -20,6 +22,22 @@ TEST_F(ExchangeCommandTest, AModelOfAnUnknownTypeIsNotImported) {
   EXPECT_EQ(text.substr(0, text.find('\n')), "[exchange] " + at("config.json").string() +
                                                  ": no family of this build reads the model_type \"no-such-model\"");
   EXPECT_FALSE(io::exists(at("out")));
+}
+
+TEST_F(ExchangeCommandTest, TheConfigurationOfEveryImportedModelIsSound) {
+  const io::Path cases = io::Path(source_folder()) / "tests" / "reference";
+  int count = 0;
+  for (const char* family : {"longformer", "led", "bigbird", "bigbird_pegasus", "reformer", "transfo_xl"}) {
+    for (const std::string& name : io::list(cases / family)) {
+      if (!io::exists(cases / family / name / "config.json")) continue;
+      SCOPED_TRACE(std::string(family) + "/" + name);
+      const std::string out = at(std::string(family) + "-" + name).string();
+      run_import({.source = (cases / family / name).string(), .out = out}, console_);
+      EXPECT_NO_THROW(config::load_config(out + "/config.yaml", {}, config::Purpose::kModel));
+      ++count;
+    }
+  }
+  EXPECT_GE(count, 25);
 }
 
 TEST_F(ExchangeCommandTest, WhatIsNoModelIsNotExported) {

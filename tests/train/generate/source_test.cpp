@@ -6,6 +6,7 @@
 
 #include "framework/autograd/tape.h"
 #include "framework/base/error.h"
+#include "models/led/options.h"
 #include "models/model.h"
 #include "train/generate/decoder.h"
 #include "train/generate/generate.h"
@@ -119,6 +120,21 @@ TEST(Sources, TheEndTokenEndsATarget) {
 TEST(Sources, ATargetEndsAtTheLastRowOfTheTable) {
   EXPECT_EQ(generate(*pair_model(9), request_of(50)).tokens.size(), 12u);
   EXPECT_EQ(generate(*pair_model(9, models::Positions::kRotary), request_of(50)).tokens.size(), 50u);
+}
+
+TEST(Sources, EachSideEndsAtTheLastRowOfItsOwnTable) {
+  const auto led = [](int64_t source, int64_t target) {
+    const models::FamilyInfo* info = models::find_family("led");
+    auto options = std::make_shared<models::LedOptions>();
+    models::BodyOptions& body = options->body;
+    body.dim = 16, body.layers = 1, body.heads = 2, body.positions = models::Positions::kLearned, body.max_positions = source;
+    options->window = {4}, options->decoder.max_positions = target;
+    info->resolve(*options, {.sequence_length = source, .target_length = target, .form = models::Form::kEncoderDecoder});
+    return models::make_sequence_model({.family = "led", .options = options, .form = models::Form::kEncoderDecoder, .vocabulary = 9, .head = {}, .memory = {}}, 7, Device::cpu());
+  };
+  EXPECT_EQ(generate(*led(12, 6), request_of(50)).tokens.size(), 6u);
+  EXPECT_EQ(generate(*led(7, 20), request_of(50)).tokens.size(), 20u);
+  EXPECT_THROW(generate(*led(6, 20), request_of(1)), ConfigError);  // the source has 7 tokens
 }
 
 TEST(Sources, WhatCannotBeReadIsRefused) {

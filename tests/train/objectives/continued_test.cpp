@@ -7,6 +7,8 @@
 #include "tests/train/objectives/objective_run.h"
 #include "train/commands/exchange.h"
 #include "train/commands/open_model.h"
+#include "train/config/load.h"
+#include "train/trainer/corpora.h"
 
 namespace longhaul::train {
 namespace {
@@ -138,6 +140,18 @@ TEST_P(Continued, WhatTheRunHasChangedStandsInTheConfiguration) {
   EXPECT_EQ(Json::parse(content(run.folder / "back" / "config.json")), expected);
 }
 
+TEST_P(Continued, TheImportedConfigurationCanBeExtended) {
+  make_public();
+  take("public", "model");
+  put(run.folder / "more.yaml", "extends: model/config.yaml\nrun: {name: more, init_from: model}\ntrain: {steps: 2, batch_size: 4}\n");
+  std::vector<std::string> set(run.overrides.begin(), run.overrides.begin() + 2);
+  set.insert(set.end(), {"run.init_from=" + at("model"), "data.sequence_length=24"});
+  const config::Config config = config::load_config(at("more.yaml"), set).config;
+  EXPECT_EQ(config.model.family, GetParam().name);
+  const auto tokenizer = make_tokenizer(config, at("model"));
+  EXPECT_EQ(tokenizer->hash_hex(), cli::open_model(at("model"), Device::cpu()).objective->tokenizer().hash_hex());
+}
+
 TEST_P(ContinuedEncoder, AnotherHeadIsExportedUnderItsName) {
   make_public();
   take("public", "model");
@@ -151,7 +165,7 @@ TEST_P(ContinuedEncoder, AnotherHeadIsExportedUnderItsName) {
   cli::run_export({.model = (classify.folder / "tuned").string(), .out = at("back")}, console);
   const Json after = Json::parse(content(run.folder / "back" / "config.json"));
   EXPECT_THAT(after.at("architectures")[0].get<std::string>(), testing::EndsWith("ForSequenceClassification"));
-  EXPECT_EQ(after.at("id2label").size(), 3u);
+  EXPECT_EQ(after.at("id2label"), Json({{"0", "high"}, {"1", "low"}, {"2", "mid"}}));
   EXPECT_EQ(after.at("eos_token_id"), 12);
   EXPECT_TRUE(weights("back", false).contains("classifier.out_proj.weight"));
   auto tokenizer = files("back"), expected = files("public");
