@@ -7,7 +7,7 @@ namespace longhaul::models {
 void decoder_side_fields(FieldVisitor& v, DecoderSide& o) {
   v.integer("decoder_layers", o.layers, {.min = 0, .max = 10000, .default_text = "layers"}, "layers of the decoder; 0 = layers");
   v.integer("decoder_heads", o.heads, {.min = 0, .max = 65536, .default_text = "heads"}, "attention heads of the decoder; 0 = heads");
-  v.integer("decoder_feedforward", o.feedforward, {.min = 0, .default_text = "feedforward"}, "width of the decoder's feed-forward layer; 0 = feedforward");
+  v.integer("decoder_feedforward", o.feedforward, {.min = 0, .max = int64_t{1} << 24, .default_text = "feedforward"}, "width of the decoder's feed-forward layer; 0 = feedforward");
   v.integer("decoder_max_positions", o.max_positions, {.min = 0, .unit = "tokens", .default_text = "max_positions"},
             "longest target the decoder's position table serves; 0 = max_positions");
 }

@@ -51,13 +51,13 @@ void body_fields(FieldVisitor& v, BodyOptions& o) {
        {"encoder_decoder", Form::kEncoderDecoder}},
       {},
       "auto takes it from data.objective: causal gives decoder, seq2seq and the like encoder_decoder, others encoder");
-  v.integer("dim", o.dim, {.min = 1}, "width of the model");
+  v.integer("dim", o.dim, {.min = 1, .max = int64_t{1} << 20}, "width of the model");
   v.integer("layers", o.layers, {.min = 1, .max = 10000}, "layers of the body (encoder_decoder: of each side)");
   v.integer("heads", o.heads, {.min = 1, .max = 65536}, "attention heads");
   v.integer("kv_heads", o.kv_heads, {.min = 0, .max = 65536, .default_text = "heads"},
             "key and value heads, a divisor of heads (grouped heads); 0 = heads");
-  v.integer("head_dim", o.head_dim, {.min = 0, .default_text = "dim / heads"}, "width of a head; 0 = dim / heads");
-  v.integer("feedforward", o.feedforward, {.min = 0, .default_text = "4 dim"},
+  v.integer("head_dim", o.head_dim, {.min = 0, .max = int64_t{1} << 20, .default_text = "dim / heads"}, "width of a head; 0 = dim / heads");
+  v.integer("feedforward", o.feedforward, {.min = 0, .max = int64_t{1} << 24, .default_text = "4 dim"},
             "width of the feed-forward layer; 0 = 4 dim");
   v.choice("activation", o.activation,
            {{"gelu", Activation::kGelu}, {"gelu_tanh", Activation::kGeluTanh}, {"relu", Activation::kRelu}, {"swiglu", Activation::kSwiglu}}, {},

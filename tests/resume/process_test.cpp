@@ -1,6 +1,7 @@
 // Real processes of `longhaul train`, stopped for real; then the same command again.
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/stat.h>
 
 #include <random>
 
@@ -318,6 +319,25 @@ TEST_F(Starts, TokenizingIsLeftAtOnce) {
   }
   expect_stops({"data", "prepare", "--out", (run.folder / "a.shard").string(), (run.folder / "train.txt").string()},
                slow, {SIGINT}, [&] { return anywhere(run.folder.path(), "a.shard.tmp-"); });
+}
+
+TEST_F(Starts, OthersLeaveTheFilesOfTheFirstAlone) {
+  write_long_text(4 << 20);
+  put(run.folder / "tiny.yaml", run.yaml);
+  Program first(train_arguments(run, "run"), run.folder / "first.txt", with_faults("slow=250000,op=read,path=train.txt"));
+  wait_until(first, [&] { return anywhere(run.folder / "cache", ".tmp-"); });  // it reads its text, and there is no config.yaml yet
+  struct stat before{}, now{};
+  ASSERT_EQ(::stat((run.folder / "run/lock").c_str(), &before), 0);
+  for (int other = 0; other < 2; ++other) {
+    EXPECT_EQ(train("run"), 1);
+    EXPECT_NE(said.find("is in use by process"), std::string::npos) << said;
+    ASSERT_EQ(::stat((run.folder / "run/lock").c_str(), &now), 0);
+    EXPECT_EQ(now.st_ino, before.st_ino);
+  }
+  ASSERT_TRUE(first.running());
+  first.send(SIGTERM);
+  first.wait();
+  EXPECT_FALSE(fs::exists(run.folder / "run"));
 }
 
 TEST_F(Starts, TrainingATokenizerIsLeftAtOnce) {

@@ -193,7 +193,7 @@ void stage_fields(FieldVisitor& v, StageConfig& o, const ModelConfig& model) {
            "peak; 0 = train.optimizer.learning_rate");
   v.integer("sequence_length", o.sequence_length, {.min = 0, .unit = "tokens", .default_text = "as in data"},
             "0 = data.sequence_length");
-  v.integer("batch_size", o.batch_size, {.min = 0, .unit = "sequences", .default_text = "as in train"},
+  v.integer("batch_size", o.batch_size, {.min = 0, .max = int64_t{1} << 24, .unit = "sequences", .default_text = "as in train"},
             "0 = train.batch_size");
   const models::FamilyInfo& family = *models::find_family(model.family);
   if (!o.model) o.model = family.copy(*model.options);
@@ -207,7 +207,7 @@ void train_fields(FieldVisitor& v, TrainConfig& o, const ModelConfig& model) {
   v.count("tokens", o.tokens, {.min = 0, .unit = "tokens", .resume = Resume::kMayChange},
           "tokens of the run; 0 = no limit");
   v.duration("time", o.time, kMayChange, "training time of the run; 0 = no limit");
-  v.integer("batch_size", o.batch_size, {.min = 1, .max = int64_t{1} << 40, .unit = "sequences"},
+  v.integer("batch_size", o.batch_size, {.min = 1, .max = int64_t{1} << 24, .unit = "sequences"},
             "sequences per optimizer step, over all ranks");
   v.integer("micro_batch", o.micro_batch, {.min = 0, .unit = "sequences", .resume = Resume::kMayChange},
             "sequences per forward on one rank; 0 = what fits memory.budget, decided once when the run is created");
@@ -237,7 +237,7 @@ void train_fields(FieldVisitor& v, TrainConfig& o, const ModelConfig& model) {
   v.period("eval_every", o.eval_every, kMayChange, "between evaluations on data.valid; 0 = only at the end");
   v.section("checkpoint", {.resume = Resume::kMayChange}, "what is saved", [&](FieldVisitor& in) {
     in.period("every", o.checkpoint.every, {}, "between checkpoints; 0 = only at the end and on a signal");
-    in.integer("keep", o.checkpoint.keep, {.min = 1, .unit = "checkpoints"}, "newest ones that stay");
+    in.integer("keep", o.checkpoint.keep, {.min = 1, .max = 1'000'000, .unit = "checkpoints"}, "newest ones that stay");
     in.boolean("best", o.checkpoint.best, {}, "also keep the one with the lowest validation loss");
   });
 }

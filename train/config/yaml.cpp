@@ -46,7 +46,7 @@ class Builder final : public YAML::EventHandler {
     if (at_key()) throw Stop{place(mark), "an alias as a key"};
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) throw Stop{place(mark), "an alias inside the value it names"};
-    count(found->second.size, mark);
+    count(found->second.size, place(mark));
     Node copy = found->second.node;
     add(std::move(copy), 0);
   }
@@ -92,16 +92,16 @@ class Builder final : public YAML::EventHandler {
   bool at_key() const { return !stack_.empty() && stack_.back().node.kind == Node::Kind::kMap && !stack_.back().key; }
 
   Node make(Node::Kind kind, const YAML::Mark& mark) {
-    count(1, mark);
+    count(1, place(mark));
     Node node;
     node.kind = kind;
     node.mark = place(mark);
     return node;
   }
-  void count(size_t more, const YAML::Mark& mark) {
+  void count(size_t more, const Mark& where) {
     nodes_ += more;
     if (nodes_ <= Limits::kNodes) return;
-    throw Stop{place(mark), fmt::format("more than {} values after aliases are expanded", Limits::kNodes)};
+    throw Stop{where, fmt::format("more than {} values after aliases are expanded", Limits::kNodes)};
   }
   // "?" is a plain value without a tag, "!" a quoted one.
   void check_tag(const std::string& tag, const YAML::Mark& mark) const {
@@ -126,7 +126,11 @@ class Builder final : public YAML::EventHandler {
   }
   void add(Node node, YAML::anchor_t anchor) {
     if (anchor > Limits::kAnchors) throw Stop{node.mark, fmt::format("more than {} anchors", Limits::kAnchors)};
-    if (anchor != 0) anchors_[anchor] = {node, count_nodes(node)};
+    if (anchor != 0) {
+      const size_t size = count_nodes(node);
+      count(size, node.mark);  // what an alias may ask for is held until the end
+      anchors_[anchor] = {node, size};
+    }
     if (stack_.empty()) {
       root_ = std::move(node);
       return;

@@ -78,7 +78,7 @@ EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_
                           const EvaluationRequest& request) {
   const int64_t stride = stride_of(request);
   const int64_t vocabulary = source->tokenizer().vocabulary_size();
-  check<ConfigError>(vocabulary == model.spec().vocabulary,
+  check<ConfigError>(vocabulary == model.spec().vocabulary || vocabulary <= model.spec().options->body.vocabulary,
                      "[eval] the tokenizer has {} ids but the model has {}\n"
                      "  hint: evaluate with the tokenizer the model was trained with",
                      vocabulary, model.spec().vocabulary);

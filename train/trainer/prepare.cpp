@@ -4,6 +4,7 @@
 
 #include "framework/base/error.h"
 #include "framework/base/log.h"
+#include "framework/checkpoint/folders.h"
 #include "framework/tensor/memory.h"
 #include "models/exchange/exchange.h"
 #include "train/config/load.h"
@@ -122,6 +123,13 @@ Prepared prepare_existing(const config::Config& given, const TrainingOptions& op
     }
     log::info("[resume] {} is sound; the run continues after step {}", out.from->folder.string(), step);
   } else {
+    // A session that ends in order saves, and checkpoints/ is made before the run is. A run that was killed before its first save
+    // starts anew, unless nothing may be lost.
+    const bool begun = options.strict && io::exists(folder.journal()) && io::info(folder.journal()).size > 0;
+    check<CheckpointError>(done.steps == 0 && io::exists(folder.checkpoints()) && !begun,
+                           "[resume] {} has taken steps, but {} holds no checkpoint\n"
+                           "  hint: bring it back (is a disk missing?), or start a new run in another folder with --run DIR",
+                           folder.path().string(), folder.checkpoints().string());
     log::info("[resume] {} holds no checkpoint yet; the run starts at step 1", folder.path().string());
     if (!given.run.init_from.empty()) out.init_from = checkpoint::resolve_model(given.run.init_from);
   }
@@ -134,12 +142,18 @@ Prepared prepare_existing(const config::Config& given, const TrainingOptions& op
 
 }  // namespace
 
-UnlessCreated::UnlessCreated(const RunFolder& folder) : folder_(folder), made_(!io::exists(folder.path())) {
+bool make_run_folder(const RunFolder& folder) {
+  const bool made = !io::exists(folder.path());
+  check<CheckpointError>(made || folder.is_run() || !io::exists(folder.checkpoints()) || checkpoint::candidates_of(folder.checkpoints()).empty(),
+                         "[run] {} holds checkpoints, but the config.yaml of their run is missing\n"
+                         "  hint: copy config.yaml back from the newest folder in {}, or name another folder with --run DIR",
+                         folder.path().string(), folder.checkpoints().string());
   // A start that was interrupted leaves its lock file; everything beside that is then its own.
-  check<ConfigError>(made_ || folder.is_run() || io::exists(folder.path() / "lock") || io::list(folder.path()).empty(),
+  check<ConfigError>(made || folder.is_run() || io::exists(folder.path() / "lock") || io::list(folder.path()).empty(),
                      "[run] {} is not empty and holds no run\n  hint: name another folder with --run DIR",
                      folder.path().string());
-  io::make_folders(folder_.path());
+  io::make_folders(folder.path());
+  return made;
 }
 
 UnlessCreated::~UnlessCreated() {
@@ -160,11 +174,25 @@ UnlessCreated::~UnlessCreated() {
 
 void check_buildable(const config::Config& config) {
   device_of(config);
+  std::map<std::string, Shape> first;  // what the first stage trains, the others go on with
   for (const Stage& stage : stages_of(config)) {
     const MetaMemoryScope memory;
     const int64_t rows = config.model.options->body.vocabulary;
     const auto model = models::make_any_model(model_spec(config, rows > 0 ? rows : kAnyVocabulary, stage.options), 0, Device::meta());
     trained_parameters(*model, config.train.freeze);
+    std::map<std::string, Shape> shapes;
+    for (const auto& parameter : model->parameters()) shapes.emplace(parameter.name, parameter.variable.shape());
+    if (first.empty()) first = shapes;
+    for (const auto* side : {&first, &shapes}) {
+      for (const auto& [name, shape] : *side) {
+        const auto a = first.find(name), b = shapes.find(name);
+        const auto text = [&](const auto& found, const auto& all) { return found == all.end() ? std::string("missing") : fmt::format("{}", found->second); };
+        check<ConfigError>(text(a, first) == text(b, shapes),
+                           "[config] train.stages: a stage changes the parameter \"{}\" from {} to {}\n"
+                           "  hint: stages go on with the weights of the one before; keys of model that shape them cannot change",
+                           name, text(a, first), text(b, shapes));
+      }
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-// defines: Prepared, prepare, prepare_replay, check_buildable
+// defines: make_run_folder, UnlessCreated, Prepared, prepare, prepare_replay, check_buildable
 #pragma once
 #include <optional>
 
@@ -10,11 +10,15 @@
 
 namespace longhaul::train {
 
-/// Makes the folder of a run, and takes away again what a run that was never created has left in it.
+/// Makes the folder of a run where there is none and returns whether it did. throws ConfigError when the folder holds something
+/// else than a run, CheckpointError when it holds checkpoints of a run whose configuration is gone
+bool make_run_folder(const RunFolder& folder);
+
+/// Takes away again what a run that was never created has left in its folder. Only the holder of the folder's lock has one, and
+/// keeps the lock for longer: what stands there is then its own.
 class UnlessCreated {
  public:
-  /// throws ConfigError when the folder holds something else than a run
-  explicit UnlessCreated(const RunFolder& folder);
+  UnlessCreated(const RunFolder& folder, bool made) : folder_(folder), made_(made) {}
   ~UnlessCreated();
   UnlessCreated(const UnlessCreated&) = delete;
   UnlessCreated& operator=(const UnlessCreated&) = delete;

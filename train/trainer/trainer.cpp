@@ -112,12 +112,10 @@ Trainer::Exit Trainer::loop() {
     if (take_save_request() || saver_->owes()) save(false);
     const Progress before = progress();
     take_step();
+    const bool guarded = counters_.bad_in_row >= config_.train.max_bad_steps;
+    if (guarded) counters_.bad_in_row = 0;  // the next session has all its attempts again, whichever save it goes on from
     after_step(before);
-    if (counters_.bad_in_row >= config_.train.max_bad_steps) {
-      counters_.bad_in_row = 0;  // the next session has all its attempts again
-      save(true);
-      return Exit::kGuard;
-    }
+    if (guarded) return save(true), Exit::kGuard;
   }
 }
 

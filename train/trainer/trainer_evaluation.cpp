@@ -1,4 +1,5 @@
 // What a trainer evaluates between its steps and at its end, and what it remembers of that.
+#include "framework/base/error.h"
 #include "train/trainer/evaluation.h"
 #include "train/trainer/signals.h"
 #include "train/trainer/trainer.h"
@@ -8,11 +9,17 @@ namespace longhaul::train {
 // Nothing when a stop was asked for before the evaluation was over.
 std::optional<EvaluationResult> Trainer::evaluate(const data::Split& split) {
   const Stage& stage = stages_[static_cast<size_t>(counters_.stage)];
-  auto result = evaluate_split(config_, stage, *trainee_, *prepared_.corpora.objective, split, [&](int64_t scored, int64_t of) {
-    observer_->on_evaluating({.step = counters_.steps, .split = split.name, .scored = scored, .tokens = of});
-  });
-  tick();
-  return result;
+  try {
+    auto result = evaluate_split(config_, stage, *trainee_, *prepared_.corpora.objective, split, [&](int64_t scored, int64_t of) {
+      observer_->on_evaluating({.step = counters_.steps, .split = split.name, .scored = scored, .tokens = of});
+    });
+    tick();
+    return result;
+  } catch (const Error&) {
+    counters_.evaluation_pending = 1;  // the steps are not lost with it
+    save(true);
+    throw;
+  }
 }
 
 EvaluationMetrics Trainer::told(const EvaluationResult& result, const char* split, bool best) const {

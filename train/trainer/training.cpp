@@ -120,8 +120,9 @@ RunSummary run_training(const config::Config& config, const TrainingOptions& opt
   set_thread_count(thread_count(config));
   check_buildable(config);
   try {
-    const UnlessCreated cleanup(folder);
+    const bool made = make_run_folder(folder);
     const checkpoint::RunLock lock(folder.path());
+    const UnlessCreated cleanup(folder, made);
     std::unique_ptr<Observer> observer;
     if (folder.is_run()) observer = options.observe(folder.path());
     Prepared prepared = prepare_interruptibly(config, options, folder);

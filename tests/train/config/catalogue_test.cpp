@@ -116,7 +116,7 @@ TEST(Explain, SaysTypeRangeDefaultAndResume) {
             "train.batch_size\n"
             "  sequences per optimizer step, over all ranks\n"
             "  type       whole number\n"
-            "  expects    a whole number of sequences, 1 or more\n"
+            "  expects    a whole number of sequences, 1 to 16777216\n"
             "  default    8\n"
             "  on resume  fixed: another value is refused (exit 2)\n");
   EXPECT_NE(explain_key("window").find("family     local"), std::string::npos);

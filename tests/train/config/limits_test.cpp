@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/train/config/workspace.h"
@@ -26,6 +27,13 @@ TEST(ConfigLimits, AliasBombsAreRefusedBeforeTheyGrow) {
     last = name;
   }
   EXPECT_NE(error_of(bomb).find("more than 100000 values after aliases are expanded"), std::string::npos);
+}
+
+TEST(ConfigLimits, AnchorsAroundAnchorsCountAsWhatTheyHold) {
+  std::string nested = "data: ";
+  for (int i = 0; i < 40; ++i) nested += fmt::format("&a{} [", i);
+  nested += repeated("x,", 5000) + repeated("]", 40);
+  EXPECT_NE(error_of(nested).find("more than 100000 values"), std::string::npos);
 }
 
 TEST(ConfigLimits, BombsSpreadOverFilesCountTogether) {

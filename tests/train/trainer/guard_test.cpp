@@ -143,6 +143,18 @@ TEST(Guard, ManyBadStepsInARowEndTheRunWithItsLastGoodState) {
   EXPECT_EQ(run.record.steps.back().step, 30);
 }
 
+TEST(Guard, TheNextSessionHasAllItsAttemptsWhicheverSaveItGoesOnFrom) {
+  TinyRun run("steps: 30");
+  run.overrides = {"train.max_bad_steps=4", "train.eval_every=0", "train.checkpoint.every=1"};
+  run.probe = [](int64_t step, const std::vector<optim::Parameter>& trained) {
+    if (step >= 6) trained.at(2).variable.gradient().data<float>()[1] = kInf;
+  };
+  EXPECT_EQ(run.exit_code("run"), 5);
+  EXPECT_EQ(run.record.steps.back().step, 9);
+  EXPECT_EQ(run.exit_code("run"), 5);
+  EXPECT_EQ(run.record.steps.back().step, 13);
+}
+
 TEST(Guard, BadStepsThatAreNotInARowDoNotEndTheRun) {
   TinyRun run("steps: 12");
   run.overrides = {"train.max_bad_steps=2", "train.eval_every=0"};

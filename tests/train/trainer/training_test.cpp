@@ -240,6 +240,62 @@ TEST(RunFolders, OneProcessAtATime) {
   EXPECT_EQ(run.exit_code("run"), 0);
 }
 
+TEST(RunFolders, CheckpointsWithoutTheirConfigurationAreKept) {
+  TinyRun run("steps: 12");
+  ASSERT_EQ(run.exit_code("run"), 0);
+  fs::rename(run.folder / "run/config.yaml", run.folder / "kept.yaml");
+  const std::string weights = content(run.checkpoint("run", 12) / "model.safetensors");
+  for (const std::vector<std::string>& set : {std::vector<std::string>{}, {"data.train=[missing.txt]"}}) {
+    EXPECT_EQ(run.exit_code("run", set), 4);
+    EXPECT_NE(run.message.find("copy config.yaml back from the newest folder"), std::string::npos) << run.message;
+    EXPECT_EQ(content(run.checkpoint("run", 12) / "model.safetensors"), weights);
+    EXPECT_TRUE(fs::exists(run.folder / "run/journal.jsonl"));
+  }
+  fs::copy(run.checkpoint("run", 12) / "config.yaml", run.folder / "run/config.yaml");
+  EXPECT_EQ(run.exit_code("run"), 0) << run.message;
+}
+
+TEST(RunFolders, WithoutTheirCheckpointsRunsDoNotStartAnew) {
+  TinyRun run("steps: 20");
+  run.session_stopped_after("run", 12);
+  const std::string journal = content(run.folder / "run/journal.jsonl");
+  fs::rename(run.folder / "run/checkpoints", run.folder / "away");
+  const auto refused = [&] {
+    EXPECT_EQ(run.exit_code("run"), 4);
+    EXPECT_NE(run.message.find("holds no checkpoint"), std::string::npos) << run.message;
+    EXPECT_EQ(content(run.folder / "run/journal.jsonl"), journal);
+  };
+  refused();
+  fs::create_directory(run.folder / "run/checkpoints");
+  refused();
+  fs::remove(run.folder / "run/checkpoints");
+  fs::rename(run.folder / "away", run.folder / "run/checkpoints");
+  EXPECT_EQ(run.exit_code("run"), 0) << run.message;
+  EXPECT_EQ(run.record.steps.front().step, 13);
+}
+
+TEST(RunFolders, AnEvaluationThatFailsCostsNoStep) {
+  TinyRun run("steps: 6");
+  run.overrides = {"train.eval_every=0", "train.checkpoint.every=0"};
+  put(run.folder / "valid.txt", "x");  // nothing comes before it, so nothing is scored
+  EXPECT_NE(run.exit_code("run"), 0);
+  EXPECT_NE(run.message.find("[eval]"), std::string::npos) << run.message;
+  EXPECT_TRUE(fs::exists(run.checkpoint("run", 6) / "model.safetensors"));
+}
+
+TEST(Training, ATableMayHaveMoreRowsThanTheTokenizerIds) {
+  TinyRun run("steps: 14");
+  EXPECT_EQ(run.exit_code("run", {"model.vocabulary=320"}), 0) << run.message;
+  EXPECT_EQ(run.record.evaluations.size(), 1u);
+}
+
+TEST(Training, StagesThatShapeWeightsAnewAreRefusedAtTheStart) {
+  TinyRun run("stages: [{steps: 4, learning_rate: 1e-3}, {steps: 4, learning_rate: 1e-3, model: {vocabulary: 512}}]");
+  EXPECT_EQ(run.exit_code("run", {"model.vocabulary=300"}), 2);
+  EXPECT_NE(run.message.find("a stage changes the parameter \"token_embedding.weight\" from [300, 16] to [512, 16]"), std::string::npos) << run.message;
+  EXPECT_FALSE(fs::exists(run.folder / "run"));
+}
+
 TEST(RunFolders, WhatCannotStartLeavesNothingBehind) {
   TinyRun run("steps: 8");
   EXPECT_EQ(run.exit_code("run", {"run.device=cuda"}), 2);
