@@ -237,7 +237,7 @@ void train_fields(FieldVisitor& v, TrainConfig& o, const ModelConfig& model) {
   v.period("eval_every", o.eval_every, kMayChange, "between evaluations on data.valid; 0 = only at the end");
   v.section("checkpoint", {.resume = Resume::kMayChange}, "what is saved", [&](FieldVisitor& in) {
     in.period("every", o.checkpoint.every, {}, "between checkpoints; 0 = only at the end and on a signal");
-    in.integer("keep", o.checkpoint.keep, {.min = 1, .max = 1'000'000, .unit = "checkpoints"}, "newest ones that stay");
+    in.integer("keep", o.checkpoint.keep, {.min = 1, .max = 2'000'000'000, .unit = "checkpoints"}, "newest ones that stay");
     in.boolean("best", o.checkpoint.best, {}, "also keep the one with the lowest validation loss");
   });
 }
