@@ -14,7 +14,8 @@ struct BlockPatterns {
 };
 
 /// Two-sided multi-head attention over blocks (Zaheer et al. 2020, section 2). Rows of padding are zero before the output
-/// projection. Attention dropout acts on sequences that are seen whole and not on blocks, as in the published code. Parameters: qkv.weight [(H + 2 Hk) d, D], out.weight [D, H d], and biases.
+/// projection. Attention dropout acts on sequences that are seen whole and not on blocks, as in the published code. Parameters:
+/// qkv.weight [(H + 2 Hk) d, D], out.weight [D, H d], and biases.
 class BlockAttention final : public Mixer {
  public:
   BlockAttention(const SelfAttentionOptions& options, BlockPatterns patterns, nn::Initializer& init);

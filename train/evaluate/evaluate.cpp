@@ -74,14 +74,17 @@ std::vector<int32_t> bytes_of_ids(const data::TokenSource& source) {
 
 }  // namespace
 
+void check_vocabulary(const models::Model& model, int64_t ids) {
+  check<ConfigError>(ids == model.spec().vocabulary || ids <= model.spec().options->body.vocabulary,
+                     "[eval] the tokenizer has {} ids but the model has {}\n"
+                     "  hint: evaluate with the tokenizer the model was trained with",
+                     ids, model.spec().vocabulary);
+}
+
 EvaluationResult evaluate(const models::LanguageModel& model, const std::shared_ptr<const data::TokenSource>& source,
                           const EvaluationRequest& request) {
   const int64_t stride = stride_of(request);
-  const int64_t vocabulary = source->tokenizer().vocabulary_size();
-  check<ConfigError>(vocabulary == model.spec().vocabulary || vocabulary <= model.spec().options->body.vocabulary,
-                     "[eval] the tokenizer has {} ids but the model has {}\n"
-                     "  hint: evaluate with the tokenizer the model was trained with",
-                     vocabulary, model.spec().vocabulary);
+  check_vocabulary(model, source->tokenizer().vocabulary_size());
   const data::EvaluationBatches batches(
       source, {.context = request.context, .stride = stride, .cross_documents = request.cross_documents});
   const bool carries = request.protocol == EvaluationProtocol::kMemory;

@@ -1,4 +1,4 @@
-// defines: EvaluationProtocol, EvaluationRequest, TokenLoss, PositionLoss, EvaluationResult, evaluate
+// defines: EvaluationProtocol, EvaluationRequest, TokenLoss, PositionLoss, EvaluationResult, check_vocabulary, evaluate
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -86,6 +86,10 @@ struct EvaluationResult {
   std::optional<double> bits_per_character() const;  // S / (ln 2 characters)
   double tokens_per_second() const;
 };
+
+/// Refuses a tokenizer of `ids` ids with a model of another vocabulary; a table that was asked to have more rows than ids serves.
+/// throws ConfigError
+void check_vocabulary(const models::Model& model, int64_t ids);
 
 /// Scores every target of a split exactly once, whatever the protocol, stride or batch.
 /// throws ConfigError: context or stride out of range, kMemory for a model without memory, a vocabulary of another

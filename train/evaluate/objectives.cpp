@@ -65,14 +65,10 @@ EvaluationResult evaluate_samples(const models::Model& model, const data::Object
 
 EvaluationResult evaluate(const models::Model& model, const data::Objective& objective, const data::Split& split,
                           const EvaluationRequest& request) {
-  const int64_t vocabulary = objective.tokenizer().vocabulary_size();
-  check<ConfigError>(vocabulary == model.spec().vocabulary || vocabulary <= model.spec().options->body.vocabulary,
-                     "[eval] the tokenizer has {} ids but the model has {}\n"
-                     "  hint: evaluate with the tokenizer the model was trained with",
-                     vocabulary, model.spec().vocabulary);
   if (objective.info().kind == data::ObjectiveKind::kCausal) {
     return evaluate(dynamic_cast<const models::LanguageModel&>(model), split.columns[0], request);
   }
+  check_vocabulary(model, objective.tokenizer().vocabulary_size());
   check<ConfigError>(request.protocol == EvaluationProtocol::kBlock && !request.per_token,
                      "[eval] objective {} is scored sample by sample: protocols, strides and --per-token are for causal models",
                      objective.info().name);

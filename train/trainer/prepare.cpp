@@ -2,6 +2,8 @@
 
 #include <longhaul_version.h>
 
+#include <algorithm>
+
 #include "framework/base/error.h"
 #include "framework/base/log.h"
 #include "framework/checkpoint/folders.h"
@@ -183,16 +185,12 @@ void check_buildable(const config::Config& config) {
     std::map<std::string, Shape> shapes;
     for (const auto& parameter : model->parameters()) shapes.emplace(parameter.name, parameter.variable.shape());
     if (first.empty()) first = shapes;
-    for (const auto* side : {&first, &shapes}) {
-      for (const auto& [name, shape] : *side) {
-        const auto a = first.find(name), b = shapes.find(name);
-        const auto text = [&](const auto& found, const auto& all) { return found == all.end() ? std::string("missing") : fmt::format("{}", found->second); };
-        check<ConfigError>(text(a, first) == text(b, shapes),
-                           "[config] train.stages: a stage changes the parameter \"{}\" from {} to {}\n"
-                           "  hint: stages go on with the weights of the one before; keys of model that shape them cannot change",
-                           name, text(a, first), text(b, shapes));
-      }
-    }
+    if (shapes == first) continue;
+    const auto [before, now] = std::mismatch(first.begin(), first.end(), shapes.begin(), shapes.end());
+    const bool same_name = before != first.end() && now != shapes.end() && before->first == now->first;
+    fail<ConfigError>("[config] train.stages: a stage changes the parameter \"{}\"{}\n"
+                      "  hint: stages go on with the weights of the one before; keys of model that shape them cannot change",
+                      now != shapes.end() ? now->first : before->first, same_name ? fmt::format(" from {} to {}", before->second, now->second) : "");
   }
 }
 

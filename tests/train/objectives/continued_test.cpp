@@ -44,6 +44,11 @@ class AnyContinued : public ::testing::TestWithParam<Family> {
     give("base", "public");
     const fs::path folder = run.folder / "public";
     Json config = Json::parse(content(folder / "config.json"));
+    const auto opened = cli::open_model(at("base"), Device::cpu());
+    EXPECT_EQ(config.at("eos_token_id"), opened.objective->tokenizer().special().end);
+    if (opened.objective->info().sides == data::Sides::kEncoderDecoder) {
+      EXPECT_EQ(config.at("decoder_start_token_id"), opened.objective->start_of_target());
+    }
     config.update({{"bos_token_id", 11}, {"eos_token_id", 12}, {"sep_token_id", 12}, {"pad_token_id", config.value("pad_token_id", 10)}, {"transformers_version", "5.0.0"}, {"task_specific_params", {{"summarization", {{"max_length", 64}}}}}});
     put(folder / "config.json", config.dump());
     if (bpe()) {
